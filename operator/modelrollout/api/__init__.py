@@ -1,0 +1,1 @@
+"""The resource as types: what a user may write, and what the operator answers in status."""

@@ -1,0 +1,341 @@
+"""What a user writes: `ModelRollout.spec`.
+
+The models are the source of the CRD's schema (`crds/` is generated from them), so names, bounds
+and descriptions here are what `kubectl explain` shows. Rules across fields stand beside the
+models as CEL (`RULES` in `api.rules`); what only code can see becomes `Accepted=False`.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from modelrollout.api import scalars
+from modelrollout.api.scalars import Duration, Percent, Weight
+
+Name = Annotated[str, Field(pattern=scalars.NAME, min_length=1, max_length=63)]
+Selector = Annotated[str, Field(min_length=1, max_length=1024)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Part(BaseModel):
+    """A part of the resource: camelCase outside, nothing unknown, nothing changed once read."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, extra="forbid", frozen=True
+    )
+
+
+class ServiceBackend(Part):
+    """A Service of the rollout's namespace that fronts one version and nothing else."""
+
+    name: Name
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class Workload(Part):
+    """The workload behind a version: tells its revision, its readiness and its crashes."""
+
+    kind: Literal["Deployment", "StatefulSet"] = "Deployment"
+    name: Name
+
+
+class Version(Part):
+    """One model deployment that can take traffic."""
+
+    name: Annotated[Name, Field(description="How this version is called everywhere.")]
+    service: ServiceBackend
+    workload: Annotated[
+        Workload | None,
+        Field(description="The workload behind it: revision, readiness, crashes, capacity."),
+    ] = None
+    info: Annotated[
+        dict[str, Annotated[str, Field(max_length=512)]],
+        Field(
+            max_length=16,
+            description="Free provenance (model URI, commit, data), shown in events and reports.",
+        ),
+    ] = Field(default_factory=dict)
+
+
+class ParentRef(Part):
+    """A Gateway that the generated route attaches to."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    namespace: Name | None = None
+    section_name: Annotated[str | None, Field(max_length=253)] = None
+    port: Annotated[int | None, Field(ge=1, le=65535)] = None
+
+
+class Match(Part):
+    """Requests of the host that belong to this rollout."""
+
+    path: Annotated[str, Field(pattern="^/", max_length=1024, description="A path prefix.")] = "/"
+    headers: Annotated[
+        dict[str, Annotated[str, Field(max_length=512)]],
+        Field(max_length=8, description="Exact values of headers."),
+    ] = Field(default_factory=dict)
+
+
+class Timeouts(Part):
+    """Timeouts of the generated route, as the Gateway API defines them."""
+
+    request: Duration | None = None
+    backend_request: Duration | None = None
+
+
+class RouteRef(Part):
+    """A route of the user's own, whose weights the operator moves."""
+
+    kind: Literal["HTTPRoute", "GRPCRoute"] = "HTTPRoute"
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class GatewayAPI(Part):
+    """Traffic by Gateway API routes: one that the operator generates, or the user's own."""
+
+    parent_refs: Annotated[
+        list[ParentRef],
+        Field(max_length=8, description="Gateways; the operator generates the HTTPRoute."),
+    ] = Field(default_factory=list)
+    hostnames: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=253)]], Field(max_length=16)
+    ] = Field(default_factory=list)
+    matches: Annotated[list[Match], Field(max_length=8)] = Field(default_factory=list)
+    timeouts: Timeouts | None = None
+    routes: Annotated[
+        list[RouteRef],
+        Field(max_length=8, description="Routes you own; only the weights of versions are moved."),
+    ] = Field(default_factory=list)
+
+
+class Traffic(Part):
+    """How traffic is split: exactly one provider."""
+
+    gateway_api: Annotated[
+        GatewayAPI | None, Field(alias="gatewayAPI", description="Routes of the Gateway API.")
+    ] = None
+
+
+class Canary(Part):
+    """A growing share of users, step by step."""
+
+    weights: Annotated[
+        list[Weight],
+        Field(
+            max_length=20,
+            description="Shares of the candidate, ascending, below 100. Left out: chosen from the "
+            "traffic seen.",
+        ),
+    ] = Field(default_factory=list)
+    min_duration: Annotated[
+        Duration, Field(description="Shortest time at a step, once its split is confirmed.")
+    ] = 300.0
+
+
+class Pause(Part):
+    """A wait between steps: for a person, for a time, or for both."""
+
+    duration: Duration | None = None
+    approval: Annotated[
+        bool | None,
+        Field(description="A person must approve. Left out: yes, unless a duration is set."),
+    ] = None
+
+
+class Step(Part):
+    """One entry of the plan: exactly one of `weight` and `pause`."""
+
+    weight: Weight | None = None
+    min_duration: Annotated[Duration | None, Field(description="With `weight`; else 5m.")] = None
+    pause: Pause | None = None
+
+
+class Strategy(Part):
+    """How the target gets to serve: exactly one of `canary` and `steps`."""
+
+    canary: Canary | None = None
+    steps: Annotated[list[Step], Field(max_length=30)] | None = None
+
+
+class Arm(Part):
+    """Which series belong to a version: `{kind: Service}`, `{kind: Pods}` or `{label, pattern}`."""
+
+    kind: Annotated[
+        Literal["Service", "Pods", "Label"] | None,
+        Field(
+            description="Service (default): labels `namespace` and `service`. Pods: label `pod`, "
+            "the pods behind the version's endpoints. Label: `label` matches `pattern`."
+        ),
+    ] = None
+    label: Annotated[str | None, Field(pattern="^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=128)] = None
+    pattern: Annotated[
+        str | None,
+        Field(
+            max_length=256,
+            description="A regular expression over the label; {namespace}, {service}, {port}, "
+            "{version} and {workload} are put in, quoted.",
+        ),
+    ] = None
+
+
+class Role(StrEnum):
+    """What a metric decides."""
+
+    GUARDRAIL = "guardrail"
+    GOAL = "goal"
+    WATCH = "watch"
+
+
+class Better(StrEnum):
+    """Which direction is good."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
+class RollBackWhen(StrEnum):
+    """Which evidence counts as harm."""
+
+    WORSE = "Worse"
+    WORSE_THAN_MARGIN = "WorseThanMargin"
+
+
+class Rate(Part):
+    """A share of trials: selectors of counters."""
+
+    events: Annotated[Selector, Field(description="Counter of the events, as a selector.")]
+    total: Annotated[Selector | None, Field(description="Counter of all trials.")] = None
+    others: Annotated[
+        Selector | None, Field(description="Counter of the trials that are not events.")
+    ] = None
+
+
+class Latency(Part):
+    """A share of slow requests, by a histogram."""
+
+    histogram: Annotated[Selector, Field(description="Name or selector of the histogram.")]
+    threshold: Annotated[Duration, Field(description="Slower than this is slow: a bucket bound.")]
+    unit: Annotated[Literal["s", "ms"], Field(description="Unit of the histogram's bounds.")] = "s"
+
+
+class Mean(Part):
+    """A mean of observations, by their sum and count."""
+
+    sum: Annotated[Selector, Field(description="Counter of the sum.")]
+    count: Annotated[Selector, Field(description="Counter of the observations.")]
+    squares: Annotated[
+        Selector | None,
+        Field(description="Counter of the sum of squares; without it the test is slower."),
+    ] = None
+
+
+class Margin(Part):
+    """How much worse is tolerated; with both, the larger."""
+
+    relative: Percent | None = None
+    absolute: Annotated[float | None, Field(gt=0)] = None
+
+
+class Limit(Part):
+    """An absolute limit (SLO): exactly one of the two."""
+
+    at_most: float | None = None
+    at_least: float | None = None
+
+
+class Metric(Part):
+    """One measure of a version: exactly one of `rate`, `latency` and `mean`."""
+
+    name: Name
+    role: Role = Role.GUARDRAIL
+    better: Annotated[Better, Field(description="Which direction is good.")] = Better.LOWER
+    rate: Rate | None = None
+    latency: Latency | None = None
+    mean: Mean | None = None
+    margin: Annotated[
+        Margin | None,
+        Field(
+            description="How much worse than stable is tolerated. Left out: for rates 50 % or one "
+            "in a thousand, for latency one percentage point, for means 1 %."
+        ),
+    ] = None
+    limit: Limit | None = None
+    roll_back_when: Annotated[
+        RollBackWhen | None,
+        Field(description="Left out: Worse for rates, WorseThanMargin for latency and means."),
+    ] = None
+    source: Name | None = None
+    arm: Arm | None = None
+    warm_up: Duration | None = None
+
+
+class ErrorRate(Part):
+    """How often the operator may be wrong."""
+
+    false_rollback: Annotated[Share, Field(description="Of a healthy model, per rollout.")] = 0.02
+    false_promotion: Annotated[Share, Field(description="Of a model at its margin.")] = 0.05
+
+
+class Analysis(Part):
+    """How the evidence is read and weighed."""
+
+    interval: Annotated[Duration, Field(description="Time between looks.")] = 30.0
+    warm_up: Annotated[
+        Duration, Field(description="Not counted after a start or a change of weight.")
+    ] = 30.0
+    source: Annotated[Name, Field(description="A source that the administrator declared.")] = (
+        "default"
+    )
+    arm: Arm = Arm()
+    preset: Annotated[
+        str | None,
+        Field(pattern=scalars.NAME, max_length=63, description="Metrics of a known server."),
+    ] = None
+    error_rate: ErrorRate = ErrorRate()
+    metrics: Annotated[list[Metric], Field(max_length=20)] = Field(default_factory=list)
+
+
+class Bake(Part):
+    """Watching after the promotion, with some users left on the old version as the control."""
+
+    duration: Duration
+    holdback: Annotated[
+        Weight, Field(description="Share that stays on the old version meanwhile; 0 for none.")
+    ] = 0
+
+
+class OnInconclusive(StrEnum):
+    """What happens when the deadline passes undecided."""
+
+    HOLD = "Hold"
+    ROLL_BACK = "RollBack"
+    PROMOTE = "Promote"
+
+
+class ModelRolloutSpec(Part):
+    """Which model should serve, and how it may come to serve."""
+
+    versions: Annotated[
+        list[Version],
+        Field(min_length=1, max_length=10, description="All models that can take traffic."),
+    ]
+    target: Annotated[Name, Field(description="The version that should serve.")]
+    traffic: Traffic
+    strategy: Strategy = Strategy(canary=Canary())
+    analysis: Analysis = Analysis()
+    bake: Bake | None = None
+    deadline: Annotated[Duration, Field(description="Longest time of a rollout.")] = 86400.0
+    progress_deadline: Annotated[
+        Duration, Field(description="Longest time until a candidate is ready.")
+    ] = 600.0
+    drain: Annotated[Duration, Field(description="Time between weight 0 and the end.")] = 30.0
+    on_inconclusive: OnInconclusive = OnInconclusive.HOLD
+    capacity: Annotated[Literal["Leave"], Field(description="Replicas are never touched.")] = (
+        "Leave"
+    )
+    deletion_policy: Annotated[
+        Literal["Retain", "Delete"],
+        Field(description="What becomes of the generated route when the rollout is deleted."),
+    ] = "Retain"

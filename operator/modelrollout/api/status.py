@@ -1,0 +1,221 @@
+"""What the operator answers: `ModelRollout.status`.
+
+It is the only memory the operator has. People read `phase`, `step`, `message`, `metrics` and the
+conditions; machines wait for the conditions; the operator itself resumes from `rollout`,
+`decision`, `look` and `evidence` after any crash. Fields unknown to this version are ignored when
+read; `schemaVersion` makes an older operator refuse instead of misread.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+SCHEMA_VERSION = 1
+
+Text = Annotated[str, Field(max_length=1024)]
+Short = Annotated[str, Field(max_length=128)]
+Instant = Annotated[
+    float, Field(ge=0, description="Seconds since 1970-01-01T00:00:00Z, with fractions.")
+]
+
+
+class Record(BaseModel):
+    """A part of the status."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, extra="ignore", frozen=True
+    )
+
+
+class Identity(Record):
+    """A version at one revision: evidence and rejection belong to the pair."""
+
+    name: Annotated[str, Field(max_length=63)]
+    revision: Short = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.revision}" if self.revision else self.name
+
+
+class Condition(Record):
+    """A condition as Kubernetes knows it."""
+
+    type: Short
+    status: Literal["True", "False", "Unknown"]
+    reason: Short
+    message: Text = ""
+    last_transition_time: Annotated[str, Field(max_length=40)]
+    observed_generation: int = 0
+
+
+class VersionStatus(Record):
+    """What is seen of one version."""
+
+    name: Annotated[str, Field(max_length=63)]
+    revision: Short = ""
+    ready: Annotated[str, Field(max_length=32, description="Ready of wanted pods, as 3/3.")] = ""
+    weight: Annotated[str, Field(max_length=8, description="Desired share.")] = "0%"
+    observed_weight: Annotated[str, Field(max_length=8, description="Share the route has.")] = ""
+
+
+class MetricStatus(Record):
+    """What one metric says now."""
+
+    name: Annotated[str, Field(max_length=63)]
+    role: Annotated[str, Field(max_length=16)] = "guardrail"
+    verdict: Annotated[str, Field(max_length=16)]
+    candidate: Annotated[str, Field(max_length=32, description="The candidate's value.")] = ""
+    stable: Annotated[str, Field(max_length=32, description="The stable version's value.")] = ""
+    estimate: Annotated[str, Field(max_length=48, description="Ratio or difference.")] = ""
+    interval: Annotated[str, Field(max_length=48)] = ""
+    samples: Annotated[str, Field(max_length=48, description="Candidate / stable.")] = ""
+    threshold: Annotated[str, Field(max_length=64, description="What must be shown.")] = ""
+    message: Text = ""
+
+
+class Rollout(Record):
+    """The rollout in progress: the operator's own memory of it."""
+
+    id: Short
+    number: Annotated[int, Field(description="Which try of this candidate it is.")] = 1
+    started_at: Instant
+    step_index: int = 0
+    step_started_at: Instant
+    confirmed_at: Annotated[
+        Instant | None, Field(description="When the split of this step was seen on the route.")
+    ] = None
+    clock_s: Annotated[
+        float, Field(description="Seconds that count towards the deadline, until `clockAt`.")
+    ] = 0.0
+    clock_at: Instant
+    step_clock_s: Annotated[
+        float, Field(description="Seconds served at this step, until `clockAt`.")
+    ] = 0.0
+    paused: Annotated[bool, Field(description="By a person.")] = False
+    approved: Annotated[bool, Field(description="The present pause is approved.")] = False
+    promoted_at: Instant | None = None
+    deadline_passed: bool = False
+    unready_since: Instant | None = None
+    drain_until: Instant | None = None
+    ending: Annotated[
+        str | None, Field(max_length=32, description="Outcome that follows the drain.")
+    ] = None
+    ending_reason: Short = ""
+    ending_message: Text = ""
+    baseline_restarts: Annotated[
+        dict[str, int], Field(max_length=20, description="Restarts of pods at the start.")
+    ] = Field(default_factory=dict)
+    weights: Annotated[
+        list[int], Field(max_length=20, description="Chosen weights, in parts of ten thousand.")
+    ] = Field(default_factory=list)
+    rate: Annotated[float, Field(description="Requests per second seen at the start.")] = 0.0
+
+
+class Decision(Record):
+    """The persisted decision: every output of the operator follows from it."""
+
+    sequence: int = 0
+    shares: Annotated[
+        dict[str, int], Field(max_length=10, description="Parts of ten thousand per version.")
+    ] = Field(default_factory=dict)
+    at: Instant = 0.0
+    reason: Short = ""
+
+
+class LookStatus(Record):
+    """The last look: its key is (uid, rollout, instant), so that it never counts twice."""
+
+    at: Annotated[Instant, Field(description="The instant up to which counters are counted.")]
+    failures: Annotated[int, Field(description="Looks failed since.")] = 0
+    counted: Annotated[
+        dict[str, int], Field(max_length=10, description="Requests counted per version.")
+    ] = Field(default_factory=dict)
+
+
+class Rejection(Record):
+    """A candidate that gets no traffic again, but by `retry` or a new revision."""
+
+    name: Annotated[str, Field(max_length=63)]
+    revision: Short = ""
+    reason: Short = ""
+    message: Text = ""
+    at: Instant
+    tries: int = 1
+    lifted: bool = False
+
+
+class Acknowledged(Record):
+    """A person's intent and what became of it."""
+
+    intent: Annotated[str, Field(max_length=16)]
+    id: Short
+    by: Annotated[str, Field(max_length=253)] = "unverified"
+    at: Instant
+    outcome: Text = ""
+
+
+class HistoryEntry(Record):
+    """One rollout that ended."""
+
+    candidate: Identity
+    outcome: Annotated[str, Field(max_length=32)]
+    reason: Short = ""
+    message: Text = ""
+    started_at: Instant
+    ended_at: Instant
+
+
+class Effective(Record):
+    """Settings in force, with every default filled in."""
+
+    steps: Annotated[list[Short], Field(max_length=40)] = Field(default_factory=list)
+    interval: Short = ""
+    false_rollback: float = 0.0
+    false_promotion: float = 0.0
+    metrics: Annotated[list[Text], Field(max_length=20)] = Field(default_factory=list)
+
+
+class Writer(Record):
+    """Another writer of our weights."""
+
+    name: Short = ""
+    times: int = 0
+    last_at: Instant = 0.0
+
+
+class ModelRolloutStatus(Record):
+    """Where a rollout stands, and why."""
+
+    schema_version: int = SCHEMA_VERSION
+    uid: Annotated[str, Field(max_length=64)] = ""
+    observed_generation: int = 0
+    phase: Annotated[str, Field(max_length=32, description="For people.")] = ""
+    step: Annotated[str, Field(max_length=16, description="For people, as 2/5.")] = ""
+    weight: Annotated[str, Field(max_length=8, description="The candidate's share.")] = ""
+    message: Text = ""
+    stable: Identity | None = None
+    candidate: Identity | None = None
+    previous: Annotated[
+        Identity | None, Field(description="The old version, kept warm during the bake.")
+    ] = None
+    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+    versions: Annotated[list[VersionStatus], Field(max_length=10)] = Field(default_factory=list)
+    metrics: Annotated[list[MetricStatus], Field(max_length=20)] = Field(default_factory=list)
+    rollout: Rollout | None = None
+    decision: Decision = Decision()
+    look: LookStatus | None = None
+    evidence: Annotated[
+        str,
+        Field(max_length=32768, description="State of the evidence, as JSON."),
+    ] = ""
+    rejected: Annotated[list[Rejection], Field(max_length=10)] = Field(default_factory=list)
+    intents: Annotated[list[Acknowledged], Field(max_length=12)] = Field(default_factory=list)
+    effective: Effective | None = None
+    history: Annotated[list[HistoryEntry], Field(max_length=10)] = Field(default_factory=list)
+    writer: Annotated[Writer | None, Field(description="Who else changes our weights.")] = None
+
+
+def to_object(status: ModelRolloutStatus) -> dict[str, object]:
+    """The status as the apiserver stores it."""
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)

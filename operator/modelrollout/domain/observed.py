@@ -1,0 +1,116 @@
+"""What was seen of the world in one pass: the input of `plan`, beside spec and status."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from modelrollout.analysis.counts import Counts
+from modelrollout.api.intents import Intent
+from modelrollout.domain.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSeen:
+    """One version as the cluster has it.
+
+    Attributes:
+        backend_exists: its Service exists.
+        workload_exists: its workload exists; None when the spec names none.
+        revision: hash of the pod template (or of the Service's selector, without a workload).
+        ready: endpoints that are ready to serve.
+        wanted: pods that the workload wants; None when unknown.
+        restarts: container restarts per pod, by pod name.
+        oom_killed: pods whose last termination was an OOM kill.
+        crash_looping: pods that wait in CrashLoopBackOff.
+        trouble: one sentence about pods that are not ready, "" when all are.
+    """
+
+    backend_exists: bool = True
+    workload_exists: bool | None = None
+    revision: str = ""
+    ready: int = 0
+    wanted: int | None = None
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    oom_killed: frozenset[str] = frozenset()
+    crash_looping: frozenset[str] = frozenset()
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficSeen:
+    """The routes as the cluster has them.
+
+    Attributes:
+        exists: every route of ours exists (generated, or the user's own).
+        shares: parts of ten thousand per version, None when the routes cannot be read as a split
+            (missing, no rule of ours, or rules that disagree).
+        programmed: every parent accepts every route at its current generation.
+        problem: why the traffic cannot be, or is not, as it should.
+        blocking: the problem makes the rollout impossible until somebody acts (not just "not yet").
+        writer: field manager that last changed our weights, when it was not us.
+        written_at: when `writer` did, seconds since the epoch (0.0 when unknown).
+        recorded_stable: the stable version that the generated route carries as an annotation.
+        recorded_uid: uid of the rollout that wrote the annotations.
+    """
+
+    exists: bool = False
+    shares: Mapping[str, int] | None = None
+    programmed: bool = False
+    problem: Reason | None = None
+    blocking: bool = False
+    writer: str = ""
+    written_at: float = 0.0
+    recorded_stable: str = ""
+    recorded_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The counts of one metric in one look, of both arms; None where an arm has no data."""
+
+    candidate: Counts | None
+    stable: Counts | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the metric sources brought.
+
+    Attributes:
+        start: instant from which counters are counted, seconds since the epoch.
+        end: instant up to which they are counted.
+        pairs: per metric name, the counts of both arms.
+        problems: per metric name, why it has no usable counts (no series, no such bucket, ...).
+        down: why the whole look failed (source away, partial answer); nothing counts then.
+    """
+
+    start: float
+    end: float
+    pairs: Mapping[str, Pair] = field(default_factory=dict)
+    problems: Mapping[str, Reason] = field(default_factory=dict)
+    down: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that was seen in one pass.
+
+    Attributes:
+        namespace, name, uid, generation: of the rollout.
+        deleting: somebody asked for its deletion.
+        intents: what people ask for; `by` is already "unverified" where nothing vouches for it.
+        versions: by version name; every version of the spec, and those that status still knows.
+        traffic: the routes.
+        look: the look that was due, None when none was.
+        problem: what only code can see and what makes the resource unacceptable.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    deleting: bool = False
+    intents: tuple[Intent, ...] = ()
+    versions: Mapping[str, VersionSeen] = field(default_factory=dict)
+    traffic: TrafficSeen = TrafficSeen()
+    look: Look | None = None
+    problem: Reason | None = None

@@ -1,0 +1,62 @@
+"""What a pass decided: the output of `plan`. Everything the edge does follows from this value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from modelrollout.api.status import ModelRolloutStatus
+from modelrollout.domain.reasons import Reason
+
+
+class EventType(StrEnum):
+    """The two types of Kubernetes events."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A transition worth telling: an event on the object, and one log line."""
+
+    type: EventType
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A look that is due: counters from `start` to `end`, seconds since the epoch."""
+
+    start: float
+    end: float
+    candidate: str
+    stable: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The outcome of one pass.
+
+    Attributes:
+        status: the whole new status; persisted (with the resourceVersion read) before anything
+            else is done.
+        shares: desired parts of ten thousand per version, summing to `PARTS`; None leaves the
+            routes as they are.
+        stable: the version that the routes name as stable, "" when there is none yet.
+        finalizer: whether the object must carry our finalizer.
+        delete_route: the generated route is to be deleted (deletionPolicy Delete, at the end).
+        events: what to tell, in order.
+        wake_at: when to look again at the latest, seconds since the epoch; None for the sweep.
+    """
+
+    status: ModelRolloutStatus
+    shares: Mapping[str, int] | None = None
+    stable: str = ""
+    finalizer: bool = False
+    delete_route: bool = False
+    events: tuple[Event, ...] = ()
+    wake_at: float | None = None
+
+    def __str__(self) -> str:
+        told = "; ".join(str(event.reason) for event in self.events) or "nothing new"
+        return f"{self.status.phase} {self.status.step} {self.status.weight}: {told}"

@@ -1,0 +1,1 @@
+"""The traffic we want, as data, rendered for each provider. No I/O."""

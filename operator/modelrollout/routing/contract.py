@@ -1,0 +1,109 @@
+"""The contract that every traffic provider keeps, and the values it speaks in.
+
+A provider turns the shares that were decided into changes of objects (`render`) and live objects
+back into what is seen (`read`). Both are pure; the edge lists the objects a provider `needs` and
+performs its changes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.domain.observed import TrafficSeen
+
+Json = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of object, as the apiserver addresses it."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One object: a kind, a namespace, a name."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+
+class Verb(StrEnum):
+    """How a change is made."""
+
+    APPLY = "apply"
+    """Server-side apply of `body`, forced, with our field manager."""
+    JSON_PATCH = "json-patch"
+    """JSON patch `body` (a list), with `test` operations; a failed test means: look again."""
+    DELETE = "delete"
+    """Delete with the preconditions (uid) in `body`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write to one object."""
+
+    verb: Verb
+    target: Reference
+    body: object
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Whose traffic it is, as far as routing needs to know.
+
+    Attributes:
+        namespace, name, uid: of the ModelRollout.
+        spec: its spec (traffic, versions).
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    spec: ModelRolloutSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The split that was decided.
+
+    Attributes:
+        shares: parts of ten thousand per version, summing to `PARTS`.
+        stable: the version recorded on a generated route as stable.
+        sequence: number of the persisted decision.
+    """
+
+    shares: Mapping[str, int]
+    stable: str
+    sequence: int
+
+
+class Provider(Protocol):
+    """What a provider can do. One file and one row of `PROVIDERS` each."""
+
+    name: str
+    capabilities: frozenset[str]
+    """Of `weights`, `mirror`, `sticky`, `faults`."""
+
+    def needs(self, rollout: Rollout) -> Sequence[Reference]:
+        """The objects to read before `read` and `render`."""
+
+    def read(
+        self, rollout: Rollout, live: Mapping[Reference, Json], *, others: Sequence[Json]
+    ) -> TrafficSeen:
+        """What the live objects say; `others` are all routes of the namespaces we may list."""
+
+    def render(
+        self, rollout: Rollout, desired: Desired, live: Mapping[Reference, Json]
+    ) -> Sequence[Change]:
+        """The writes that lead from the live objects to the desired split; none when it holds."""
+
+    def remove(self, rollout: Rollout, live: Mapping[Reference, Json]) -> Sequence[Change]:
+        """The writes that take away what the provider itself created (deletionPolicy Delete)."""

@@ -27,7 +27,8 @@ def seconds(text: object) -> float:
         ValueError: when the text is not a duration.
     """
     if isinstance(text, bool) or not isinstance(text, int | float | str):
-        raise ValueError(f"expected a duration such as 30s, 5m or 1h30m, saw {text!r}")
+        # TRY004: pydantic turns a ValueError into its own error, and no other.
+        raise ValueError(f"expected a duration such as 30s, 5m or 1h30m, saw {text!r}")  # noqa: TRY004
     if isinstance(text, int | float):
         return float(text)
     if not re.fullmatch(_DURATION, text):
@@ -53,7 +54,7 @@ def parts(weight: object) -> int:
     Raises:
         ValueError: when it is not a percentage from 0 to 100 with at most two decimals.
     """
-    if isinstance(weight, int) and not isinstance(weight, bool) and 0 <= weight <= 100:
+    if isinstance(weight, int) and not isinstance(weight, bool) and 0 <= weight <= 100:  # noqa: PLR2004
         return weight * 100
     if isinstance(weight, str) and re.fullmatch(_WEIGHT, weight):
         return round(float(weight[:-1]) * 100)

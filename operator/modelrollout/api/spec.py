@@ -17,6 +17,14 @@ from modelrollout.api.scalars import Duration, Percent, Weight
 Name = Annotated[str, Field(pattern=scalars.NAME, min_length=1, max_length=63)]
 Selector = Annotated[str, Field(min_length=1, max_length=1024)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Hostname = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    ),
+]
 
 
 class Part(BaseModel):
@@ -30,15 +38,17 @@ class Part(BaseModel):
 class ServiceBackend(Part):
     """A Service of the rollout's namespace that fronts one version and nothing else."""
 
-    name: Name
-    port: Annotated[int, Field(ge=1, le=65535)]
+    name: Annotated[Name, Field(description="Name of the Service.")]
+    port: Annotated[int, Field(ge=1, le=65535, description="Port of the Service.")]
 
 
 class Workload(Part):
     """The workload behind a version: tells its revision, its readiness and its crashes."""
 
-    kind: Literal["Deployment", "StatefulSet"] = "Deployment"
-    name: Name
+    kind: Annotated[
+        Literal["Deployment", "StatefulSet"], Field(description="Left out: Deployment.")
+    ] = "Deployment"
+    name: Annotated[Name, Field(description="Name of the workload.")]
 
 
 class Version(Part):
@@ -62,10 +72,16 @@ class Version(Part):
 class ParentRef(Part):
     """A Gateway that the generated route attaches to."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253)]
-    namespace: Name | None = None
-    section_name: Annotated[str | None, Field(max_length=253)] = None
-    port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    name: Annotated[str, Field(min_length=1, max_length=253, description="Name of the Gateway.")]
+    namespace: Annotated[
+        Name | None, Field(description="Left out: the namespace of the rollout.")
+    ] = None
+    section_name: Annotated[
+        str | None, Field(max_length=253, description="One listener of the Gateway. Left out: all.")
+    ] = None
+    port: Annotated[
+        int | None, Field(ge=1, le=65535, description="Listeners of this port. Left out: all.")
+    ] = None
 
 
 class Match(Part):
@@ -81,15 +97,21 @@ class Match(Part):
 class Timeouts(Part):
     """Timeouts of the generated route, as the Gateway API defines them."""
 
-    request: Duration | None = None
-    backend_request: Duration | None = None
+    request: Annotated[
+        Duration | None, Field(description="For the whole request, retries included.")
+    ] = None
+    backend_request: Annotated[
+        Duration | None, Field(description="For one try; at most `request`.")
+    ] = None
 
 
 class RouteRef(Part):
     """A route of the user's own, whose weights the operator moves."""
 
-    kind: Literal["HTTPRoute", "GRPCRoute"] = "HTTPRoute"
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    kind: Annotated[
+        Literal["HTTPRoute", "GRPCRoute"], Field(description="Left out: HTTPRoute.")
+    ] = "HTTPRoute"
+    name: Annotated[str, Field(min_length=1, max_length=253, description="Name of the route.")]
 
 
 class GatewayAPI(Part):
@@ -97,16 +119,35 @@ class GatewayAPI(Part):
 
     parent_refs: Annotated[
         list[ParentRef],
-        Field(max_length=8, description="Gateways; the operator generates the HTTPRoute."),
+        Field(
+            max_length=8,
+            description="Gateways to attach to: the operator generates the HTTPRoute. Write this "
+            "or `routes`.",
+        ),
     ] = Field(default_factory=list)
     hostnames: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=253)]], Field(max_length=16)
+        list[Hostname],
+        Field(
+            max_length=16,
+            description="Hosts of the generated route. Left out: those of the Gateway's listeners.",
+        ),
     ] = Field(default_factory=list)
-    matches: Annotated[list[Match], Field(max_length=8)] = Field(default_factory=list)
+    matches: Annotated[
+        list[Match],
+        Field(
+            max_length=8,
+            description="Which requests of the hosts the generated route takes; any of them is "
+            "enough. Left out: all.",
+        ),
+    ] = Field(default_factory=list)
     timeouts: Timeouts | None = None
     routes: Annotated[
         list[RouteRef],
-        Field(max_length=8, description="Routes you own; only the weights of versions are moved."),
+        Field(
+            max_length=8,
+            description="Routes that you own: the operator moves only the weights in rules that "
+            "refer to two or more of the versions. Write this or `parentRefs`.",
+        ),
     ] = Field(default_factory=list)
 
 
@@ -137,7 +178,7 @@ class Canary(Part):
 class Pause(Part):
     """A wait between steps: for a person, for a time, or for both."""
 
-    duration: Duration | None = None
+    duration: Annotated[Duration | None, Field(description="Shortest length of the pause.")] = None
     approval: Annotated[
         bool | None,
         Field(description="A person must approve. Left out: yes, unless a duration is set."),
@@ -147,8 +188,14 @@ class Pause(Part):
 class Step(Part):
     """One entry of the plan: exactly one of `weight` and `pause`."""
 
-    weight: Weight | None = None
-    min_duration: Annotated[Duration | None, Field(description="With `weight`; else 5m.")] = None
+    weight: Annotated[
+        Weight | None,
+        Field(description='The candidate\'s share in percent: 25 or "0.1%". 100 is a switch.'),
+    ] = None
+    min_duration: Annotated[
+        Duration | None,
+        Field(description="Shortest time at this weight, once confirmed. Left out: 5m."),
+    ] = None
     pause: Pause | None = None
 
 
@@ -156,7 +203,14 @@ class Strategy(Part):
     """How the target gets to serve: exactly one of `canary` and `steps`."""
 
     canary: Canary | None = None
-    steps: Annotated[list[Step], Field(max_length=30)] | None = None
+    steps: Annotated[
+        list[Step] | None,
+        Field(
+            min_length=1,
+            max_length=30,
+            description="The plan written out: weights, ascending, and pauses between them.",
+        ),
+    ] = None
 
 
 class Arm(Part):
@@ -169,7 +223,14 @@ class Arm(Part):
             "the pods behind the version's endpoints. Label: `label` matches `pattern`."
         ),
     ] = None
-    label: Annotated[str | None, Field(pattern="^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=128)] = None
+    label: Annotated[
+        str | None,
+        Field(
+            pattern="^[a-zA-Z_][a-zA-Z0-9_]*$",
+            max_length=128,
+            description="The label that tells the versions apart, with `pattern`.",
+        ),
+    ] = None
     pattern: Annotated[
         str | None,
         Field(
@@ -234,26 +295,49 @@ class Mean(Part):
 class Margin(Part):
     """How much worse is tolerated; with both, the larger."""
 
-    relative: Percent | None = None
-    absolute: Annotated[float | None, Field(gt=0)] = None
+    relative: Annotated[
+        Percent | None, Field(description='Of the stable version\'s value, such as "50%".')
+    ] = None
+    absolute: Annotated[
+        float | None,
+        Field(gt=0, description="In the metric's own unit; a share for rates and latency (0.01)."),
+    ] = None
 
 
 class Limit(Part):
     """An absolute limit (SLO): exactly one of the two."""
 
-    at_most: float | None = None
-    at_least: float | None = None
+    at_most: Annotated[float | None, Field(description="The value may not exceed this.")] = None
+    at_least: Annotated[float | None, Field(description="The value may not fall below this.")] = (
+        None
+    )
 
 
 class Metric(Part):
     """One measure of a version: exactly one of `rate`, `latency` and `mean`."""
 
-    name: Name
-    role: Role = Role.GUARDRAIL
-    better: Annotated[Better, Field(description="Which direction is good.")] = Better.LOWER
-    rate: Rate | None = None
-    latency: Latency | None = None
-    mean: Mean | None = None
+    name: Annotated[Name, Field(description="How this metric is called in status and events.")]
+    role: Annotated[
+        Role,
+        Field(
+            description="guardrail (default): must not get worse. goal: must get better. "
+            "watch: only shown."
+        ),
+    ] = Role.GUARDRAIL
+    better: Annotated[Better, Field(description="Which direction is good. Left out: lower.")] = (
+        Better.LOWER
+    )
+    rate: Annotated[
+        Rate | None,
+        Field(description="A share of trials, by counters: errors of requests, clicks of answers."),
+    ] = None
+    latency: Annotated[
+        Latency | None,
+        Field(description="The share of requests slower than a threshold, by a histogram."),
+    ] = None
+    mean: Annotated[
+        Mean | None, Field(description="A mean of observations, by counters of sum and count.")
+    ] = None
     margin: Annotated[
         Margin | None,
         Field(
@@ -261,14 +345,24 @@ class Metric(Part):
             "in a thousand, for latency one percentage point, for means 1 %."
         ),
     ] = None
-    limit: Limit | None = None
+    limit: Annotated[
+        Limit | None,
+        Field(description="An absolute limit (SLO) for the candidate, beside the comparison."),
+    ] = None
     roll_back_when: Annotated[
         RollBackWhen | None,
-        Field(description="Left out: Worse for rates, WorseThanMargin for latency and means."),
+        Field(
+            description="Which evidence is harm: worse than stable at all, or by more than the "
+            "margin. Left out: Worse for rates, WorseThanMargin for latency and means."
+        ),
     ] = None
-    source: Name | None = None
-    arm: Arm | None = None
-    warm_up: Duration | None = None
+    source: Annotated[
+        Name | None, Field(description="Another source than that of the analysis.")
+    ] = None
+    arm: Annotated[Arm | None, Field(description="Other labels than those of the analysis.")] = None
+    warm_up: Annotated[
+        Duration | None, Field(description="Another warm-up than that of the analysis.")
+    ] = None
 
 
 class ErrorRate(Part):
@@ -281,7 +375,9 @@ class ErrorRate(Part):
 class Analysis(Part):
     """How the evidence is read and weighed."""
 
-    interval: Annotated[Duration, Field(description="Time between looks.")] = 30.0
+    interval: Annotated[
+        Duration, Field(description="Time between looks, each one evaluation of the evidence.")
+    ] = 30.0
     warm_up: Annotated[
         Duration, Field(description="Not counted after a start or a change of weight.")
     ] = 30.0
@@ -294,13 +390,15 @@ class Analysis(Part):
         Field(pattern=scalars.NAME, max_length=63, description="Metrics of a known server."),
     ] = None
     error_rate: ErrorRate = ErrorRate()
-    metrics: Annotated[list[Metric], Field(max_length=20)] = Field(default_factory=list)
+    metrics: Annotated[
+        list[Metric], Field(max_length=20, description="What is compared, candidate with stable.")
+    ] = Field(default_factory=list)
 
 
 class Bake(Part):
     """Watching after the promotion, with some users left on the old version as the control."""
 
-    duration: Duration
+    duration: Annotated[Duration, Field(description="Length of the bake, such as 30m.")]
     holdback: Annotated[
         Weight, Field(description="Share that stays on the old version meanwhile; 0 for none.")
     ] = 0
@@ -323,15 +421,39 @@ class ModelRolloutSpec(Part):
     ]
     target: Annotated[Name, Field(description="The version that should serve.")]
     traffic: Traffic
-    strategy: Strategy = Strategy(canary=Canary())
+    strategy: Annotated[
+        Strategy,
+        Field(
+            description="How the target gets to serve: exactly one of `canary` and `steps`. Left "
+            "out: a canary whose weights are chosen from the traffic seen."
+        ),
+    ] = Strategy(canary=Canary())
     analysis: Analysis = Analysis()
-    bake: Bake | None = None
-    deadline: Annotated[Duration, Field(description="Longest time of a rollout.")] = 86400.0
+    bake: Annotated[
+        Bake | None,
+        Field(
+            description="Watching after the promotion, with some users left on the old version as "
+            "the control. Left out: none."
+        ),
+    ] = None
+    deadline: Annotated[
+        Duration,
+        Field(description="Longest time of a rollout; then `onInconclusive` decides."),
+    ] = 86400.0
     progress_deadline: Annotated[
         Duration, Field(description="Longest time until a candidate is ready.")
     ] = 600.0
-    drain: Annotated[Duration, Field(description="Time between weight 0 and the end.")] = 30.0
-    on_inconclusive: OnInconclusive = OnInconclusive.HOLD
+    drain: Annotated[
+        Duration,
+        Field(description="Time that requests under way get after a version's weight went to 0."),
+    ] = 30.0
+    on_inconclusive: Annotated[
+        OnInconclusive,
+        Field(
+            description="What happens when the deadline passes undecided. Promote: only while the "
+            "bound is under twice the margin."
+        ),
+    ] = OnInconclusive.HOLD
     capacity: Annotated[Literal["Leave"], Field(description="Replicas are never touched.")] = (
         "Leave"
     )

@@ -1,0 +1,201 @@
+"""What the apiserver itself refuses: rules across fields, as CEL, for the generated CRD.
+
+Bounds of single fields stand with the fields in `spec`; here is what needs two of them. Each rule
+says what to write. Expressions keep to what Kubernetes 1.30 knows. Nothing here runs in the
+operator: only `crd` imports it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+MAX_STEPS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One CEL rule of one type.
+
+    Attributes:
+        expression: true for what is accepted.
+        message: what to write, as one sentence.
+        telling: a CEL expression that gives a better message, with the values seen in it.
+        field: the field (of the type) that the message is shown at.
+    """
+
+    expression: str
+    message: str
+    telling: str = ""
+    field: str = ""
+
+    def schema(self) -> dict[str, str]:
+        """The entry of `x-kubernetes-validations`."""
+        entry = {"rule": self.expression, "message": self.message}
+        if self.telling:
+            entry["messageExpression"] = self.telling
+        if self.field:
+            entry["fieldPath"] = f".{self.field}"
+        return entry
+
+
+def _exactly_one(*fields: str, of: str) -> Rule:
+    given = ", ".join(f"has(self.{field})" for field in fields)
+    expression = f"[{given}].exists_one(given, given)"
+    return Rule(expression, f"write exactly one of these in {of}: {', '.join(fields)}")
+
+
+def _unique(items: str, what: str) -> Rule:
+    distinct = f"self.{items}.exists_one(other, other.name == one.name)"
+    return Rule(
+        f"!has(self.{items}) || self.{items}.all(one, {distinct})",
+        f"two {what} have the same name: give each a name of its own",
+        field=items,
+    )
+
+
+def _number(weight: str) -> str:
+    """CEL for a weight as a number of percent: 25 and "25%" alike.
+
+    What is no weight is -1: the pattern of the field has the word then, not a failed conversion.
+    """
+    text = f"string({weight})"
+    return (
+        f"(type({weight}) == int ? double({weight}) : "
+        f"{text}.matches('^[0-9]+([.][0-9]+)?%$') ? double({text}.replace('%', '')) : -1.0)"
+    )
+
+
+def _ascending(weights: str) -> str:
+    return f"{weights}.isSorted() && {weights}.all(w, {weights}.exists_one(other, other == w))"
+
+
+_CANARY_WEIGHTS: Final = f"self.weights.map(w, {_number('w')})"
+
+
+def _steps_ascend() -> str:
+    """CEL over pairs of steps, by literal indices: the cost of a filtered list has no bound."""
+    indices = str(list(range(MAX_STEPS)))
+    here, later = "self.steps[i]", "self.steps[j]"
+    return (
+        f"{indices}.all(i, i >= size(self.steps) || !has({here}.weight) || "
+        f"{indices}.all(j, j <= i || j >= size(self.steps) || !has({later}.weight) || "
+        f"{_number(here + '.weight')} < {_number(later + '.weight')}))"
+    )
+
+
+RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
+    "ModelRollout": (
+        Rule(
+            "!has(self.status) || !has(self.status.stable)"
+            " || self.spec.versions.exists(v, v.name == self.status.stable.name)",
+            "the version that serves (status.stable.name) must stay in spec.versions: set "
+            "spec.target to another version, and drop this one when that one is promoted",
+            telling="'version ' + self.status.stable.name + ' serves and must stay in "
+            "spec.versions: set spec.target to another version, and drop ' + "
+            "self.status.stable.name + ' when that one is promoted'",
+            field="spec.versions",
+        ),
+    ),
+    "ModelRolloutSpec": (
+        Rule(
+            "self.versions.exists(v, v.name == self.target)",
+            "target must be the name of one of spec.versions",
+            telling="'target ' + self.target + ' names no version: write the name of one of "
+            "spec.versions, or add ' + self.target + ' to them'",
+            field="target",
+        ),
+        _unique("versions", "versions"),
+        Rule(
+            "self.versions.all(v, self.versions.exists_one(w, w.service.name == v.service.name))",
+            "two versions share one Service: give each version a Service of its own, whose "
+            "selector picks the pods of that version only",
+            field="versions",
+        ),
+    ),
+    "Traffic": (_exactly_one("gatewayAPI", of="traffic"),),
+    "GatewayAPI": (
+        Rule(
+            "(has(self.parentRefs) && size(self.parentRefs) > 0)"
+            " != (has(self.routes) && size(self.routes) > 0)",
+            "gatewayAPI takes exactly one of: parentRefs (the operator makes the route) or "
+            "routes (the operator moves the weights in routes of yours)",
+        ),
+        Rule(
+            "!has(self.routes) || size(self.routes) == 0"
+            " || !(has(self.hostnames) || has(self.matches) || has(self.timeouts))",
+            "hostnames, matches and timeouts describe the route that the operator makes: write "
+            "them with parentRefs, or in your own route when you list it under routes",
+        ),
+    ),
+    "Strategy": (
+        _exactly_one("canary", "steps", of="strategy"),
+        Rule(
+            f"!has(self.steps) || {_steps_ascend()}",
+            "the weights of the steps must ascend: write for example 1, then 10, then 50",
+            field="steps",
+        ),
+    ),
+    "Canary": (
+        Rule(
+            f"!has(self.weights) || ({_ascending(_CANARY_WEIGHTS)})",
+            "the weights must ascend: write for example [1, 5, 25, 50]",
+            field="weights",
+        ),
+        Rule(
+            f"!has(self.weights) || {_CANARY_WEIGHTS}.all(w, w > 0.0 && w < 100.0)",
+            "each weight must be above 0 and below 100, since the promotion itself is the step "
+            "to 100: write for example [1, 5, 25, 50]",
+            field="weights",
+        ),
+    ),
+    "Step": (
+        _exactly_one("weight", "pause", of="a step"),
+        Rule(
+            "!has(self.minDuration) || has(self.weight)",
+            "minDuration belongs to a weight; the length of a pause is pause.duration",
+        ),
+        Rule(
+            f"!has(self.weight) || {_number('self.weight')} > 0.0",
+            "a weight of 0 sends nobody to the candidate: start with a weight above 0",
+            field="weight",
+        ),
+    ),
+    "Pause": (
+        Rule(
+            "has(self.duration) || !has(self.approval) || self.approval",
+            "a pause without duration and without approval waits for nothing: write "
+            "{duration: 10m}, or {} to wait for a person",
+        ),
+    ),
+    "Metric": (_exactly_one("rate", "latency", "mean", of="a metric"),),
+    "Rate": (_exactly_one("total", "others", of="a rate"),),
+    "Limit": (_exactly_one("atMost", "atLeast", of="a limit"),),
+    "Margin": (
+        Rule(
+            "has(self.relative) || has(self.absolute)",
+            'a margin needs relative, absolute or both: write for example {relative: "50%"}',
+        ),
+    ),
+    "Arm": (
+        Rule(
+            "has(self.label) == has(self.pattern)",
+            "label and pattern go together: write for example "
+            "{label: exported_service, pattern: '.*-{service}-.*'}",
+        ),
+        Rule(
+            "!has(self.kind) || (self.kind == 'Label') == has(self.label)",
+            "label and pattern belong to kind Label, and kind Label needs both: leave out kind, "
+            "or leave out label and pattern",
+        ),
+    ),
+    "Analysis": (_unique("metrics", "metrics"),),
+    "Bake": (
+        Rule(
+            f"!has(self.holdback) || {_number('self.holdback')} < 100.0",
+            "holdback is the share that stays on the old version: write less than 100, for "
+            "example 5",
+            field="holdback",
+        ),
+    ),
+}
+"""The rules by the name of the type they belong to."""

@@ -1,0 +1,1 @@
+"""The resource as types, and the CRD made from them."""

@@ -78,24 +78,17 @@ class Rollout(Record):
     """The rollout in progress: the operator's own memory of it."""
 
     id: Short
+    phase: Annotated[str, Field(max_length=16, description="State of the machine.")]
     number: Annotated[int, Field(description="Which try of this candidate it is.")] = 1
     started_at: Instant
-    step_index: int = 0
-    step_started_at: Instant
-    confirmed_at: Annotated[
-        Instant | None, Field(description="When the split of this step was seen on the route.")
-    ] = None
-    clock_s: Annotated[
-        float, Field(description="Seconds that count towards the deadline, until `clockAt`.")
-    ] = 0.0
-    clock_at: Instant
-    step_clock_s: Annotated[
-        float, Field(description="Seconds served at this step, until `clockAt`.")
-    ] = 0.0
-    paused: Annotated[bool, Field(description="By a person.")] = False
+    step_index: Annotated[int, Field(description="-1 until the candidate is ready.")] = -1
+    share: Annotated[int, Field(description="Share of the step, in parts of ten thousand.")] = 0
+    clock_at: Annotated[Instant, Field(description="When the two clocks below were last set.")]
+    clock_s: Annotated[float, Field(description="Seconds that count towards the deadline.")] = 0.0
+    step_clock_s: Annotated[float, Field(description="Seconds served at this step.")] = 0.0
+    surveyed: Annotated[bool, Field(description="Stable was looked at before the start.")] = False
     approved: Annotated[bool, Field(description="The present pause is approved.")] = False
     promoted_at: Instant | None = None
-    deadline_passed: bool = False
     unready_since: Instant | None = None
     drain_until: Instant | None = None
     ending: Annotated[
@@ -103,13 +96,15 @@ class Rollout(Record):
     ] = None
     ending_reason: Short = ""
     ending_message: Text = ""
-    baseline_restarts: Annotated[
-        dict[str, int], Field(max_length=20, description="Restarts of pods at the start.")
+    restarts: Annotated[
+        dict[str, int],
+        Field(max_length=10, description="Restarts per version when the candidate got traffic."),
     ] = Field(default_factory=dict)
     weights: Annotated[
         list[int], Field(max_length=20, description="Chosen weights, in parts of ten thousand.")
     ] = Field(default_factory=list)
-    rate: Annotated[float, Field(description="Requests per second seen at the start.")] = 0.0
+    requests_per_s: Annotated[float, Field(description="Traffic seen before the start.")] = 0.0
+    forecast: Annotated[Text, Field(description="How long it takes at this traffic.")] = ""
 
 
 class Decision(Record):
@@ -120,14 +115,17 @@ class Decision(Record):
         dict[str, int], Field(max_length=10, description="Parts of ten thousand per version.")
     ] = Field(default_factory=dict)
     at: Instant = 0.0
-    reason: Short = ""
+    confirmed_at: Annotated[
+        Instant | None, Field(description="When the routes were seen to follow.")
+    ] = None
 
 
 class LookStatus(Record):
     """The last look: its key is (uid, rollout, instant), so that it never counts twice."""
 
     at: Annotated[Instant, Field(description="The instant up to which counters are counted.")]
-    failures: Annotated[int, Field(description="Looks failed since.")] = 0
+    number: Annotated[int, Field(description="Looks counted in this rollout.")] = 0
+    failures: Annotated[int, Field(description="Looks failed since the last that counted.")] = 0
     counted: Annotated[
         dict[str, int], Field(max_length=10, description="Requests counted per version.")
     ] = Field(default_factory=dict)
@@ -194,6 +192,7 @@ class ModelRolloutStatus(Record):
     step: Annotated[str, Field(max_length=16, description="For people, as 2/5.")] = ""
     weight: Annotated[str, Field(max_length=8, description="The candidate's share.")] = ""
     message: Text = ""
+    paused: Annotated[bool, Field(description="By a person.")] = False
     stable: Identity | None = None
     candidate: Identity | None = None
     previous: Annotated[

@@ -21,6 +21,7 @@ class Code(StrEnum):
     WAITING_FOR_CANDIDATE = "WaitingForCandidate"
     STEP_RUNNING = "StepRunning"
     STEP_ADVANCED = "StepAdvanced"
+    STEP_TIME = "StepTime"
     CAPACITY = "Capacity"
     NO_ENDPOINTS = "NoEndpoints"
     DRAINING = "Draining"
@@ -44,6 +45,7 @@ class Code(StrEnum):
     INTENT_IGNORED = "IntentIgnored"
     # Decisions
     UNDECIDED = "Undecided"
+    ROLLED_BACK = "RolledBack"
     HARM = "Harm"
     LIMIT_BROKEN = "LimitBroken"
     CRASHING = "Crashing"
@@ -63,9 +65,11 @@ class Code(StrEnum):
     NO_MATCHING_RULE = "NoMatchingRule"
     SHADOWED_BY_ROUTE = "ShadowedByRoute"
     SESSION_PERSISTENCE = "SessionPersistence"
+    WEIGHTS_PUT_BACK = "WeightsPutBack"
     CONFLICTING_WRITER = "ConflictingWriter"
     SPLIT_CONTRADICTS = "SplitContradicts"
     # Metrics
+    NOT_LOOKING = "NotLooking"
     METRICS_AVAILABLE = "MetricsAvailable"
     NO_METRICS = "NoMetrics"
     NO_DATA = "NoData"

@@ -1,0 +1,200 @@
+"""Conditions, in the shape that kubectl, Flux, Argo CD and Helm wait for (kstatus)."""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from modelrollout.api.status import Condition
+from modelrollout.domain import guarding, programming
+from modelrollout.domain.passing import Pass, phase_of
+from modelrollout.domain.reasons import Code, Reason
+from modelrollout.domain.transitions import Phase
+
+Truth = Literal["True", "False", "Unknown"]
+
+
+def stamp(at: float) -> str:
+    """An instant as Kubernetes writes it."""
+    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def renew(turn: Pass, *, refused: Reason | None = None) -> None:
+    """Sets every condition of interest; abnormal-true ones are absent when false."""
+    wanted: list[tuple[str, Truth, Reason]] = [
+        ("Ready", *_ready(turn, refused=refused)),
+        ("Accepted", "False" if refused else "True", refused or _fine(Code.ACCEPTED)),
+        ("TrafficProgrammed", *_programmed(turn)),
+        ("MetricsAvailable", *_metrics(turn)),
+        ("StableChanged", *_stable_changed(turn)),
+        ("Promoted", *_promoted(turn)),
+    ]
+    reconciling, stalled = _reconciling(turn, refused=refused), _stalled(turn, refused=refused)
+    if reconciling is not None:
+        wanted.append(("Reconciling", "True", reconciling))
+    if stalled is not None:
+        wanted.append(("Stalled", "True", stalled))
+    if (paused := _paused(turn)) is not None:
+        wanted.append(("Paused", "True", paused))
+    turn.put(conditions=[_condition(turn, *entry) for entry in wanted])
+
+
+def _fine(code: Code, sentence: str = "") -> Reason:
+    return Reason(code, sentence)
+
+
+def _condition(turn: Pass, kind: str, truth: Truth, reason: Reason) -> Condition:
+    old = next((c for c in turn.status.conditions if c.type == kind), None)
+    kept = old is not None and old.status == truth
+    return Condition(
+        type=kind,
+        status=truth,
+        reason=reason.code,
+        message=reason.sentence[:1024],
+        last_transition_time=old.last_transition_time if old and kept else stamp(turn.now),
+        observed_generation=turn.observed.generation,
+    )
+
+
+def _ready(turn: Pass, *, refused: Reason | None) -> tuple[Truth, Reason]:
+    phase = phase_of(turn.status)
+    if refused is not None:
+        return "False", refused
+    if phase in {Phase.SERVING, Phase.ROLLED_BACK, Phase.BAKING}:
+        trouble = guarding.stable_trouble(turn)
+        if trouble is not None:
+            return "False", trouble
+    if phase is Phase.ROLLED_BACK:
+        return "False", rejected(turn)
+    if phase is not Phase.SERVING:
+        return "False", progress(turn)
+    if (trouble := programming.trouble(turn)) is not None:
+        return "False", trouble
+    return "True", _served(turn)
+
+
+def _served(turn: Pass) -> Reason:
+    history = turn.status.history
+    stable = turn.status.stable
+    if history and stable and history[-1].outcome == "Promoted":
+        return Reason(Code.PROMOTED, f"{stable} serves")
+    return Reason(Code.INITIAL_DEPLOYMENT if not history else Code.RETURNED, f"{stable} serves")
+
+
+def rejected(turn: Pass) -> Reason:
+    """Why the target is rejected."""
+    candidate = turn.status.candidate
+    entry = turn.rejection(candidate) if candidate else None
+    if entry is None:
+        return Reason(Code.REJECTED, f"{candidate} is rejected")
+    return Reason(_outcome(entry.reason), f"{entry.message}; {turn.status.stable} serves")
+
+
+def _outcome(reason: str) -> Code:
+    """The reason of a rejection as pipelines wait for it: rolled back, aborted, inconclusive."""
+    return Code(reason) if reason in {Code.ABORTED, Code.INCONCLUSIVE} else Code.ROLLED_BACK
+
+
+def progress(turn: Pass) -> Reason:
+    """Where a rollout under way stands, in one reason."""
+    if turn.waiting is not None:
+        return turn.waiting
+    phase = phase_of(turn.status)
+    match phase:
+        case Phase.PENDING:
+            return Reason(Code.NOT_PROGRAMMED, "nothing serves yet")
+        case Phase.DRAINING:
+            return Reason(Code.DRAINING, turn.rollout.ending_message)
+        case Phase.BAKING:
+            return Reason(Code.BAKING, f"{turn.status.stable} is watched a little longer")
+        case Phase.TERMINATING:
+            return Reason(Code.DELETING, "traffic returns to stable")
+        case _:
+            return Reason(Code.STEP_RUNNING, f"step {turn.status.step}")
+
+
+def _reconciling(turn: Pass, *, refused: Reason | None) -> Reason | None:
+    phase = phase_of(turn.status)
+    if refused is not None or phase in {Phase.ROLLED_BACK, Phase.UNDECIDED}:
+        return None
+    if phase is Phase.SERVING:
+        return programming.trouble(turn)
+    return progress(turn)
+
+
+def _stalled(turn: Pass, *, refused: Reason | None) -> Reason | None:
+    if refused is not None:
+        return refused
+    phase = phase_of(turn.status)
+    if phase is Phase.ROLLED_BACK:
+        return rejected(turn)
+    if phase is Phase.UNDECIDED:
+        waiting = turn.waiting.sentence if turn.waiting else ""
+        return Reason(Code.INCONCLUSIVE, f"the deadline has passed; the weight is held: {waiting}")
+    if turn.observed.traffic.blocking and turn.observed.traffic.problem is not None:
+        return turn.observed.traffic.problem
+    return None
+
+
+def _programmed(turn: Pass) -> tuple[Truth, Reason]:
+    if not turn.status.decision.shares:
+        problem = turn.observed.traffic.problem
+        return ("False", problem) if problem else ("Unknown", _fine(Code.NOT_PROGRAMMED))
+    trouble = programming.trouble(turn)
+    if trouble is None:
+        return "True", _fine(Code.PROGRAMMED, "every parent accepts the route as decided")
+    return "False", trouble
+
+
+def _metrics(turn: Pass) -> tuple[Truth, Reason]:
+    if not turn.spec.analysis.metrics:
+        return "False", Reason(Code.NO_METRICS, "the spec names no metric: nothing is judged")
+    look = turn.observed.look
+    if look is not None and look.down is not None:
+        return "False", look.down
+    old = next((c for c in turn.status.conditions if c.type == "MetricsAvailable"), None)
+    if turn.status.rollout is None:
+        return "Unknown", Reason(Code.NOT_LOOKING, "no rollout is under way")
+    if look is not None:
+        return _of_look(turn)
+    if old is not None and old.reason != Code.NOT_LOOKING:
+        return old.status, Reason(Code(old.reason), old.message)
+    return "Unknown", Reason(Code.NOT_LOOKING, "no look has been taken yet")
+
+
+def _of_look(turn: Pass) -> tuple[Truth, Reason]:
+    look = turn.observed.look
+    problems = list(look.problems.values()) if look is not None else []
+    starting = phase_of(turn.status) is Phase.STARTING
+    expected = {Code.NO_SERIES, Code.NO_DATA} if starting else set()
+    real = [problem for problem in problems if problem.code not in expected]
+    if turn.status.rollout is not None and not turn.rollout.surveyed and problems and not real:
+        real = problems if turn.waiting in problems else []
+    if real:
+        return "False", real[0]
+    return "True", _fine(Code.METRICS_AVAILABLE, "every metric was read at the last look")
+
+
+def _stable_changed(turn: Pass) -> tuple[Truth, Reason]:
+    told = [e.reason for e in turn.events if e.reason.code is Code.STABLE_CHANGED]
+    if told:
+        return "True", told[-1]
+    promoted = any(e.reason.code is Code.PROMOTED for e in turn.events)
+    old = next((c for c in turn.status.conditions if c.type == "StableChanged"), None)
+    if old is not None and old.status == "True" and not promoted:
+        return "True", Reason(Code.STABLE_CHANGED, old.message)
+    return "False", _fine(Code.STABLE_UNCHANGED)
+
+
+def _promoted(turn: Pass) -> tuple[Truth, Reason]:
+    stable = turn.status.stable
+    if stable is not None and stable.name == turn.spec.target:
+        return "True", _fine(Code.PROMOTED, f"{stable} is in service")
+    return "False", _fine(Code.UNDECIDED, f"{stable} is in service, target is {turn.spec.target}")
+
+
+def _paused(turn: Pass) -> Reason | None:
+    if turn.status.paused:
+        return Reason(Code.PAUSED_BY_USER, "paused by a person; resume to go on")
+    waiting = turn.waiting
+    if waiting is not None and waiting.code is Code.AWAITING_APPROVAL:
+        return waiting
+    return None

@@ -1,0 +1,180 @@
+"""One pass over a rollout: what is known, what has changed so far, what is to be told.
+
+Every room of the decision works on a `Pass`: it reads spec and observed world, puts changes into
+the status, moves the state machine by the table, and tells events. Nothing else has side effects.
+"""
+
+from dataclasses import dataclass, field
+
+from modelrollout.api.spec import ModelRolloutSpec, Version
+from modelrollout.api.status import (
+    Decision,
+    HistoryEntry,
+    Identity,
+    LookStatus,
+    ModelRolloutStatus,
+    Rejection,
+    Rollout,
+)
+from modelrollout.domain import transitions
+from modelrollout.domain import steps as stepping_plan
+from modelrollout.domain.observed import Observed, VersionSeen
+from modelrollout.domain.planned import Event, EventType
+from modelrollout.domain.reasons import Code, Reason
+from modelrollout.domain.transitions import Phase, Trigger
+
+KEPT = 10
+"""How many rejections and past rollouts the status remembers."""
+
+
+@dataclass(slots=True)
+class Pass:
+    """One pass.
+
+    Attributes:
+        now: seconds since the epoch.
+        spec, observed: what is wanted and what is seen.
+        status: as changed so far.
+        events: told so far.
+        trouble: why traffic is left as it is in this pass, if it is.
+        waiting: why nothing moves now, for people.
+    """
+
+    now: float
+    spec: ModelRolloutSpec
+    observed: Observed
+    status: ModelRolloutStatus
+    events: list[Event] = field(default_factory=list)
+    waiting: Reason | None = None
+
+    @property
+    def phase(self) -> Phase:
+        """Where the rollout stands."""
+        return phase_of(self.status)
+
+    @property
+    def rollout(self) -> Rollout:
+        """The rollout under way.
+
+        Raises:
+            RuntimeError: when there is none: a bug of ours.
+        """
+        if self.status.rollout is None:
+            raise RuntimeError("no rollout is under way")
+        return self.status.rollout
+
+    def put(self, **changes: object) -> None:
+        """Changes fields of the status."""
+        self.status = self.status.model_copy(update=changes)
+
+    def put_rollout(self, **changes: object) -> None:
+        """Changes fields of the rollout under way."""
+        self.put(rollout=self.rollout.model_copy(update=changes))
+
+    def move(self, trigger: Trigger) -> None:
+        """Moves the rollout under way by the table."""
+        self.put_rollout(phase=transitions.moved(Phase(self.rollout.phase), trigger).value)
+
+    def tell(self, code: Code, sentence: str, *, warning: bool = False) -> None:
+        """Tells a transition: an event, and a line in the log."""
+        kind = EventType.WARNING if warning else EventType.NORMAL
+        self.events.append(Event(kind, Reason(code, sentence[:1000])))
+
+    def seen(self, name: str) -> VersionSeen:
+        """What is seen of a version; one that nobody saw has nothing."""
+        return self.observed.versions.get(name, VersionSeen(backend_exists=False))
+
+    def written(self, name: str) -> Version | None:
+        """The version of that name in the spec."""
+        return next((version for version in self.spec.versions if version.name == name), None)
+
+    def identity(self, name: str) -> Identity:
+        """A version at the revision seen now."""
+        return Identity(name=name, revision=self.seen(name).revision)
+
+    def steps(self) -> tuple[stepping_plan.Step, ...]:
+        """The steps in force."""
+        chosen = self.status.rollout.weights if self.status.rollout else ()
+        return stepping_plan.compiled(self.spec, chosen=chosen)
+
+    def step(self) -> stepping_plan.Step | None:
+        """The present step; None before the first, and where an edit left the share between two."""
+        rollout = self.status.rollout
+        known = self.steps()
+        if rollout is None or not 0 <= rollout.step_index < len(known):
+            return None
+        step = known[rollout.step_index]
+        return step if step.share == rollout.share else None
+
+    def position(self) -> int:
+        """Index of the present step, or of the last one below the present share after an edit."""
+        if self.step() is not None:
+            return self.rollout.step_index
+        below = [i for i, step in enumerate(self.steps()) if step.share <= self.rollout.share]
+        return below[-1] if below and self.rollout.step_index >= 0 else -1
+
+    def forget_look(self) -> None:
+        """The present stratum ends; counting goes on when the split is confirmed again."""
+        self.put(decision=self.status.decision.model_copy(update={"confirmed_at": None}))
+
+    def restart_look(self, at: float) -> None:
+        """Counting starts anew at `at`."""
+        look = self.status.look or LookStatus(at=at)
+        self.put(look=look.model_copy(update={"at": at, "failures": 0}))
+
+    def rejection(self, identity: Identity) -> Rejection | None:
+        """The entry that rejects this candidate, lifted or not."""
+        return next(
+            (
+                entry
+                for entry in self.status.rejected
+                if (entry.name, entry.revision) == (identity.name, identity.revision)
+            ),
+            None,
+        )
+
+    def reject(self, identity: Identity, *, reason: str, message: str) -> None:
+        """Remembers that this candidate gets no traffic until somebody lifts it."""
+        old = self.rejection(identity)
+        entry = Rejection(
+            name=identity.name,
+            revision=identity.revision,
+            reason=reason,
+            message=message[:1024],
+            at=self.now,
+            tries=old.tries if old else self.rollout.number,
+        )
+        others = [other for other in self.status.rejected if other is not old]
+        self.put(rejected=[*others, entry][-KEPT:])
+
+    def record(self, outcome: str, *, reason: str, message: str) -> None:
+        """Writes the rollout under way into the history."""
+        if self.status.candidate is None:
+            return
+        entry = HistoryEntry(
+            candidate=self.status.candidate,
+            outcome=outcome,
+            reason=reason,
+            message=message[:1024],
+            started_at=self.rollout.started_at,
+            ended_at=self.now,
+        )
+        self.put(history=[*self.status.history, entry][-KEPT:])
+
+    def decide_shares(self, shares: dict[str, int]) -> None:
+        """Persists a split; a changed one gets the next sequence number and is unconfirmed."""
+        wanted = {name: share for name, share in shares.items() if share > 0}
+        old = self.status.decision
+        if wanted != old.shares:
+            self.put(decision=Decision(sequence=old.sequence + 1, shares=wanted, at=self.now))
+
+
+def phase_of(status: ModelRolloutStatus) -> Phase:
+    """Where a rollout stands, by its status."""
+    if status.phase == Phase.TERMINATING:
+        return Phase.TERMINATING
+    if status.rollout is not None:
+        return Phase(status.rollout.phase)
+    if status.stable is None:
+        return Phase.PENDING
+    return Phase.ROLLED_BACK if status.candidate is not None else Phase.SERVING

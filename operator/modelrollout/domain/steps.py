@@ -1,0 +1,129 @@
+"""Strategies compiled to steps: the engine knows only these."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from modelrollout.api import scalars
+from modelrollout.api.spec import Canary, ModelRolloutSpec, Pause
+from modelrollout.api.spec import Step as WrittenStep
+
+DEFAULT_MIN_DURATION_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class WeightStep:
+    """A share of the candidate, held for `min_duration_s` at least.
+
+    Attributes:
+        share: parts of ten thousand, above 0 and below `PARTS`.
+    """
+
+    share: int
+    min_duration_s: float
+
+    def __str__(self) -> str:
+        return f"weight {scalars.percent(self.share)} for {scalars.duration(self.min_duration_s)}"
+
+
+@dataclass(frozen=True, slots=True)
+class PauseStep:
+    """A wait at the share of the step before: for a time, for a person, or both."""
+
+    share: int
+    duration_s: float
+    approval: bool
+
+    def __str__(self) -> str:
+        lasts = f" for {scalars.duration(self.duration_s)}" if self.duration_s else ""
+        return f"pause{lasts}" + (" until approved" if self.approval else "")
+
+
+Step = WeightStep | PauseStep
+
+
+class UnusableStrategyError(ValueError):
+    """A strategy that no rollout can follow; the message says what to change."""
+
+
+def compiled(spec: ModelRolloutSpec, *, chosen: Sequence[int] = ()) -> tuple[Step, ...]:
+    """The steps of the spec's strategy.
+
+    Args:
+        spec: of the rollout.
+        chosen: weights chosen from the traffic seen, in parts of ten thousand; used by a canary
+            that names none.
+
+    Raises:
+        UnusableStrategyError: when the strategy names no weight, or weights that do not ascend.
+    """
+    strategy = spec.strategy
+    steps = (
+        _of_written(strategy.steps)
+        if strategy.steps is not None
+        else _of_canary(strategy.canary or Canary(), chosen=chosen)
+    )
+    _check(steps)
+    return steps
+
+
+def weights_for(requests_per_s: float) -> list[int]:
+    """Weights for a canary that names none: the more traffic, the smaller the first share.
+
+    The first share should meet at least about one request in two seconds, so that a harmful
+    candidate shows itself, and no more users than that need meet it.
+
+    Args:
+        requests_per_s: of the whole service; 0 when unknown.
+
+    Returns:
+        Parts of ten thousand, ascending.
+    """
+    if requests_per_s >= 50:  # noqa: PLR2004 - 1 % of it is one request in two seconds
+        return [100, 500, 2500, 5000]
+    if requests_per_s >= 10 or requests_per_s <= 0:  # noqa: PLR2004 - likewise 5 %
+        return [500, 2500, 5000]
+    return [2500, 5000]
+
+
+def _of_canary(canary: Canary, *, chosen: Sequence[int]) -> tuple[Step, ...]:
+    shares = canary.weights or list(chosen) or weights_for(0.0)
+    return tuple(WeightStep(share, canary.min_duration) for share in shares)
+
+
+def _of_written(written: Sequence[WrittenStep]) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    for entry in written:
+        share = steps[-1].share if steps else 0
+        if entry.pause is not None:
+            steps.append(_pause(entry.pause, share=share))
+        elif entry.weight is not None:
+            length_s = entry.min_duration
+            steps.append(
+                WeightStep(entry.weight, DEFAULT_MIN_DURATION_S if length_s is None else length_s)
+            )
+    if steps and isinstance(steps[-1], WeightStep) and steps[-1].share == scalars.PARTS:
+        steps.pop()  # all of the traffic is the promotion itself
+    return tuple(steps)
+
+
+def _pause(pause: Pause, *, share: int) -> PauseStep:
+    approval = pause.duration is None if pause.approval is None else pause.approval
+    return PauseStep(share, pause.duration or 0.0, approval)
+
+
+def _check(steps: Sequence[Step]) -> None:
+    shares = [step.share for step in steps if isinstance(step, WeightStep)]
+    if not shares:
+        raise UnusableStrategyError(
+            "the strategy has no weight below 100: expected at least one, such as weights: [5, 25]"
+        )
+    if shares[0] <= 0 or shares[-1] >= scalars.PARTS:
+        raise UnusableStrategyError(
+            "weights are above 0 and below 100; 100 may only be the last step (a bake follows it)"
+        )
+    for lower, upper in pairwise(shares):
+        if upper <= lower:
+            raise UnusableStrategyError(
+                f"weights must ascend, saw {scalars.percent(upper)} after {scalars.percent(lower)}"
+            )

@@ -1,0 +1,129 @@
+"""The survey: a look at stable alone, before anything is moved.
+
+It tells whether the metrics can be read at all, how much traffic there is, which weights suit it,
+and how long the answer will take; what cannot be answered in the time given is said at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from modelrollout.analysis.counts import Counts, MeanCounts, RateCounts
+from modelrollout.api.status import LookStatus
+from modelrollout.domain import questions, steps, weighing
+from modelrollout.domain.observed import Look
+from modelrollout.domain.passing import Pass
+from modelrollout.domain.reasons import Code, Reason
+from modelrollout.domain.steps import WeightStep
+from modelrollout.planning import duration
+
+_EXPECTED_NOW = frozenset({Code.NO_SERIES, Code.NO_DATA})
+"""A candidate without traffic has no series: not a problem yet."""
+
+
+def survey(turn: Pass) -> None:
+    """Takes the survey's look, when this pass brought one."""
+    look = turn.observed.look
+    if look is None or turn.rollout.surveyed:
+        return
+    turn.put(look=LookStatus(at=turn.now, failures=1 if look.down else 0))
+    if look.down is not None:
+        return
+    turn.put(evidence=weighing.closed(_book(turn, look)))
+    if _problem(turn, look) is None:
+        _learn(turn, look)
+
+
+def missing(turn: Pass) -> Reason | None:
+    """Why the survey does not let the rollout start, None when it does or is not needed."""
+    if turn.rollout.surveyed or not turn.spec.analysis.metrics:
+        return None
+    look = turn.observed.look
+    if look is not None and look.down is not None:
+        return look.down
+    if look is not None and (problem := _problem(turn, look)) is not None:
+        return problem
+    if turn.status.look is not None and turn.status.look.failures > 0:
+        return Reason(Code.SOURCE_DOWN, "the metric source does not answer")
+    stored = weighing.opened(turn.spec, turn.status.evidence)
+    known = [entry.problem for entry in stored.entries.values() if entry.problem is not None]
+    return known[0] if known else Reason(Code.NO_DATA, "stable is being looked at first")
+
+
+def _problem(turn: Pass, look: Look) -> Reason | None:
+    for name in questions.judged(turn.spec):
+        pair, problem = look.pairs.get(name), look.problems.get(name)
+        stable_known = pair is not None and pair.stable is not None
+        if problem is not None and not (stable_known and problem.code in _EXPECTED_NOW):
+            return problem
+        if not stable_known:
+            return Reason(Code.NO_DATA, f"{name}: no data of stable in the last minutes")
+    return None
+
+
+def _book(turn: Pass, look: Look) -> weighing.Book:
+    opened = weighing.opened(turn.spec, "")
+    entries = {
+        name: replace(entry, problem=look.problems.get(name))
+        for name, entry in opened.entries.items()
+    }
+    return replace(opened, entries=entries)
+
+
+def _learn(turn: Pass, look: Look) -> None:
+    _, stable_requests = weighing.request_counts(look, spec=turn.spec)
+    rate = stable_requests / (look.end - look.start)
+    usual = _usual(look)
+    planned = rate * turn.spec.deadline
+    fresh = weighing.opened(
+        turn.spec,
+        weighing.closed(
+            replace(weighing.opened(turn.spec, ""), usual=usual, planned_requests=planned)
+        ),
+    )
+    turn.put(evidence=weighing.closed(fresh), look=None)
+    turn.put_rollout(surveyed=True, requests_per_s=rate, weights=steps.weights_for(rate))
+    _forecast(turn, look, rate=rate)
+
+
+def _usual(look: Look) -> Mapping[str, float]:
+    values = {name: _value(pair.stable) for name, pair in look.pairs.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _value(counts: Counts | None) -> float | None:
+    match counts:
+        case RateCounts(trials=trials, events=events) if trials > 0:
+            return events / trials
+        case MeanCounts(count=count, total=total) if count > 0:
+            return total / count
+        case _:
+            return None
+
+
+def _forecast(turn: Pass, look: Look, *, rate: float) -> None:
+    asked = questions.asked(turn.spec)
+    plan = [
+        (step.share / 10_000, step.min_duration_s)
+        for step in turn.steps()
+        if isinstance(step, WeightStep)
+    ]
+    slowest = None
+    for name in questions.judged(turn.spec):
+        pair = look.pairs.get(name)
+        if pair is None or pair.stable is None:
+            continue
+        forecast = duration.forecast(
+            asked[name],
+            stable=pair.stable,
+            observed_s=look.end - look.start,
+            steps=plan,
+            deadline_s=turn.spec.deadline,
+        )
+        if slowest is None or forecast.longer_than(slowest[1]):
+            slowest = (name, forecast)
+    if slowest is None:
+        return
+    name, worst = slowest
+    turn.put_rollout(forecast=f"{name}: {worst.sentence}"[:1024])
+    if not worst.answerable:
+        turn.tell(Code.CANNOT_ANSWER_IN_TIME, f"{name}: {worst.sentence}", warning=True)

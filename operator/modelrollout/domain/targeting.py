@@ -1,0 +1,221 @@
+"""Which version is stable, which is the candidate: adoption, a new target, a new revision."""
+
+from modelrollout.api import scalars
+from modelrollout.api.status import Decision, Identity, LookStatus, ModelRolloutStatus, Rollout
+from modelrollout.domain import ending, transitions
+from modelrollout.domain.answering import MOST_TRIES
+from modelrollout.domain.ending import Ending
+from modelrollout.domain.passing import Pass, phase_of
+from modelrollout.domain.reasons import Code
+from modelrollout.domain.transitions import Phase, Trigger
+
+_UNDER_WAY = frozenset({Phase.STARTING, Phase.STEPPING, Phase.WAITING, Phase.UNDECIDED})
+
+
+def restore(turn: Pass) -> None:
+    """Believes only `stable` and the history of a status that belongs to another object."""
+    status = turn.status
+    if status.uid and status.uid != turn.observed.uid:
+        known = {version.name for version in turn.spec.versions}
+        stable = status.stable if status.stable and status.stable.name in known else None
+        turn.status = ModelRolloutStatus(stable=stable, history=status.history)
+    turn.put(uid=turn.observed.uid)
+
+
+def adopt(turn: Pass) -> None:
+    """Finds out who serves, on a resource that has no stable version yet."""
+    if turn.status.stable is not None:
+        return
+    name, code, sentence = _serving(turn)
+    transitions.moved(Phase.PENDING, Trigger.ADOPT)
+    turn.put(stable=turn.identity(name), decision=Decision())
+    turn.tell(code, sentence)
+
+
+def _serving(turn: Pass) -> tuple[str, Code, str]:
+    names = {version.name for version in turn.spec.versions}
+    traffic = turn.observed.traffic
+    if traffic.recorded_stable in names:
+        name = traffic.recorded_stable
+        return name, Code.ADOPTED, f"{name} is stable: the route says so, its status was lost"
+    shares = {name: share for name, share in (traffic.shares or {}).items() if name in names}
+    if shares and max(shares.values()) > 0:
+        name = max(shares, key=lambda version: (shares[version], version != turn.spec.target))
+        return name, Code.ADOPTED, f"{name} is stable: the route serves it already"
+    target = turn.spec.target
+    return target, Code.INITIAL_DEPLOYMENT, f"{target} serves: nothing served before"
+
+
+def follow(turn: Pass) -> None:
+    """Follows the target and the revisions: starts, returns, supersedes, notices changes."""
+    notice_stable(turn)
+    match phase_of(turn.status):
+        case Phase.SERVING:
+            _from_rest(turn)
+        case Phase.ROLLED_BACK:
+            _from_rejection(turn)
+        case Phase.BAKING:
+            _in_bake(turn)
+        case Phase.STARTING | Phase.STEPPING | Phase.WAITING | Phase.UNDECIDED:
+            _under_way(turn)
+        case Phase.PENDING | Phase.DRAINING | Phase.TERMINATING:
+            pass
+
+
+def notice_stable(turn: Pass) -> None:
+    """A changed revision of stable is told, never silent; the present stratum ends."""
+    stable = turn.status.stable
+    if stable is None:
+        return
+    seen = turn.seen(stable.name).revision
+    if not seen or seen == stable.revision:
+        return
+    turn.put(stable=Identity(name=stable.name, revision=seen))
+    if not stable.revision:
+        return
+    turn.tell(
+        Code.STABLE_CHANGED,
+        f"the pod template of {stable.name}, which serves, changed outside any rollout "
+        f"({stable.revision} -> {seen}): nothing has judged it",
+        warning=True,
+    )
+    if turn.status.rollout is not None:
+        turn.forget_look()
+
+
+def _from_rest(turn: Pass) -> None:
+    stable = turn.status.stable
+    if stable is not None and turn.spec.target != stable.name:
+        _start_or_refuse(turn)
+
+
+def _start_or_refuse(turn: Pass) -> None:
+    candidate = turn.identity(turn.spec.target)
+    entry = turn.rejection(candidate)
+    tries = entry.tries if entry else 1
+    if entry is not None and not entry.lifted and tries >= MOST_TRIES:
+        transitions.moved(Phase.SERVING, Trigger.REJECTED)
+        turn.put(candidate=candidate)
+        turn.tell(Code.REJECTED, f"{candidate} had {tries} tries: {entry.message}", warning=True)
+        return
+    number = tries if entry is None or entry.lifted else tries + 1
+    start(turn, candidate, number=number)
+
+
+def _from_rejection(turn: Pass) -> None:
+    rejected = turn.status.candidate
+    if rejected is None:
+        return
+    entry = turn.rejection(rejected)
+    stable = turn.status.stable
+    if stable is not None and turn.spec.target == stable.name:
+        transitions.moved(Phase.ROLLED_BACK, Trigger.TARGET_IS_STABLE)
+        turn.put(candidate=None)
+        turn.tell(Code.RETURNED, f"target is {stable.name} again, which serves")
+        return
+    target = turn.identity(turn.spec.target)
+    changed = target.name != rejected.name or (
+        bool(target.revision) and target.revision != rejected.revision
+    )
+    if changed or (entry is not None and entry.lifted):
+        number = entry.tries if entry is not None and not changed else 1
+        start(turn, target, number=number)
+
+
+def _under_way(turn: Pass) -> None:
+    candidate, stable = turn.status.candidate, turn.status.stable
+    if candidate is None or stable is None:
+        return
+    target = turn.spec.target
+    if target == stable.name:
+        sentence = f"target is {stable.name} again: {candidate} returns its traffic"
+        ending.end(turn, Ending.RETURNED, code=Code.RETURNED, sentence=sentence)
+    elif target != candidate.name:
+        sentence = f"{candidate} is superseded by {target}"
+        ending.end(turn, Ending.SUPERSEDED, code=Code.SUPERSEDED, sentence=sentence)
+    elif _revised(turn, candidate):
+        seen = turn.identity(candidate.name)
+        sentence = f"{candidate.name} changed from {candidate.revision} to {seen.revision}"
+        ending.end(
+            turn,
+            Ending.NEW_REVISION,
+            code=Code.NEW_REVISION,
+            sentence=f"{sentence}: a new candidate, judged from the first step",
+        )
+
+
+def _revised(turn: Pass, identity: Identity) -> bool:
+    seen = turn.seen(identity.name).revision
+    return bool(seen) and seen != identity.revision
+
+
+def _in_bake(turn: Pass) -> None:
+    stable, previous = turn.status.stable, turn.status.previous
+    if stable is None or turn.spec.target == stable.name:
+        return
+    if previous is not None and turn.spec.target == previous.name:
+        sentence = f"target is {previous.name} again, still warm from the bake"
+        ending.end(turn, Ending.RETURNED, code=Code.RETURNED, sentence=sentence)
+        return
+    turn.tell(Code.SUPERSEDED, f"the bake of {stable} ends: the new target is {turn.spec.target}")
+    ending.finish(turn)
+    _start_or_refuse(turn)
+
+
+def start(turn: Pass, candidate: Identity, *, number: int) -> None:
+    """Starts a rollout of `candidate` against stable, as its `number`-th try."""
+    transitions.moved(
+        Phase.ROLLED_BACK if turn.status.candidate else Phase.SERVING,
+        Trigger.RESTART if turn.status.candidate else Trigger.START,
+    )
+    rollout = Rollout(
+        id=f"{candidate.name}-{int(turn.now * 1000)}",
+        phase=Phase.STARTING.value,
+        number=number,
+        started_at=turn.now,
+        clock_at=turn.now,
+    )
+    turn.put(candidate=candidate, rollout=rollout, look=None, evidence="", metrics=[])
+    info = turn.written(candidate.name)
+    provenance = ", ".join(f"{k}={v}" for k, v in info.info.items()) if info else ""
+    turn.tell(
+        Code.STARTED,
+        f"{candidate} is to take over from {turn.status.stable}"
+        + (f" (try {number})" if number > 1 else "")
+        + (f"; {provenance}" if provenance else ""),
+    )
+
+
+def shares(turn: Pass) -> dict[str, int]:
+    """The split that the present state means, in parts of ten thousand per version."""
+    stable, candidate, rollout = turn.status.stable, turn.status.candidate, turn.status.rollout
+    if stable is None:
+        return {}
+    phase = phase_of(turn.status)
+    if phase is Phase.BAKING and turn.status.previous is not None:
+        previous = turn.status.previous.name
+        if rollout is not None and rollout.unready_since is not None:
+            return {previous: scalars.PARTS}
+        held = turn.spec.bake.holdback if turn.spec.bake else 0
+        return {stable.name: scalars.PARTS - held, previous: held}
+    if phase not in _UNDER_WAY or candidate is None or rollout is None:
+        return {stable.name: scalars.PARTS}
+    share = 0 if rollout.unready_since is not None else min(rollout.share, ceiling(turn))
+    return {stable.name: scalars.PARTS - share, candidate.name: share}
+
+
+def ceiling(turn: Pass) -> int:
+    """The highest share the candidate's ready pods allow: its weight never rises above it."""
+    if turn.status.candidate is None:
+        return 0
+    seen = turn.seen(turn.status.candidate.name)
+    present = turn.status.decision.shares.get(turn.status.candidate.name, 0)
+    wanted = max(seen.wanted or 0, seen.ready)
+    ready = scalars.PARTS * seen.ready // wanted if wanted else 0
+    return max(present, ready) if seen.ready else 0
+
+
+def first_look(turn: Pass, at: float) -> LookStatus:
+    """The look status with which counting starts at `at`."""
+    old = turn.status.look
+    return LookStatus(at=at) if old is None else old.model_copy(update={"at": at})

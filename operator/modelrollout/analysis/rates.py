@@ -1,0 +1,167 @@
+"""The evidence of a rate: every sum that its e-values, intervals and estimates need.
+
+Advanced once per look, from four integers; its size does not depend on age. Looks in which one
+arm had no trials compare nothing: they count for the samples and for absolute limits only.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+
+from modelrollout.analysis import bets, projected
+from modelrollout.analysis.counts import RateCounts
+from modelrollout.analysis.dispersion import NoiseSums
+from modelrollout.analysis.questions import Question, RollBackWhen
+from modelrollout.analysis.ratio import RatioSums
+
+DEFAULT_INFORMATION = 30.0
+"""Planned information when nothing is known: an hour at 10 requests/s and 0.5 % errors."""
+RAMP_SPREAD = 0.18
+"""Mean of w (1 - w) over a ramp from 5 to 50 %: planned events times this is information."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standardised:
+    """Mantel-Haenszel sums: both arms weighted alike, by n_c n_s / N of each look."""
+
+    overlap: float = 0.0
+    candidate: float = 0.0
+    stable: float = 0.0
+    noise_c: float = 0.0
+    noise_s: float = 0.0
+    square_c: float = 0.0
+    square_s: float = 0.0
+
+    def plus(self, *, n_c: int, x_c: int, n_s: int, x_s: int) -> Self:
+        """Add one look; both arms have trials."""
+        trials = n_c + n_s
+        share_c, share_s = n_c / trials, n_s / trials
+        return type(self)(
+            overlap=self.overlap + n_c * share_s,
+            candidate=self.candidate + x_c * share_s,
+            stable=self.stable + x_s * share_c,
+            noise_c=self.noise_c + x_c * share_s * share_s,
+            noise_s=self.noise_s + x_s * share_c * share_c,
+            square_c=self.square_c + n_c * share_s * share_s,
+            square_s=self.square_s + n_s * share_c * share_c,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RateEvidence:
+    """Evidence of one rate against stable.
+
+    Attributes:
+        information: planned sum of m w (1 - w), frozen at the beginning.
+        usual: stable's rate before the rollout, frozen at the beginning.
+        looks: in which both arms had trials.
+        candidate: all its counts.
+        stable: all its counts.
+        share: of the candidate, in the last look.
+        ratio: sums of F1.
+        standardised: sums of the estimates.
+        noise: sums of the dispersion.
+        fading: recent bad outcomes and trials.
+        compared: all bad outcomes and trials of looks that compare.
+        within: log capital of each bet on "within the margin".
+        beyond: for each margin, log capital of each bet on "beyond it".
+    """
+
+    information: float
+    usual: float | None = None
+    looks: int = 0
+    candidate: RateCounts = field(default_factory=RateCounts)
+    stable: RateCounts = field(default_factory=RateCounts)
+    share: float = 0.0
+    ratio: RatioSums = field(default_factory=RatioSums)
+    standardised: Standardised = Standardised()
+    noise: NoiseSums = field(default_factory=NoiseSums)
+    fading: bets.Past = field(default_factory=bets.Past)
+    compared: bets.Past = field(default_factory=bets.Past)
+    within: tuple[float, ...] = ()
+    beyond: tuple[tuple[float, ...], ...] = ()
+
+
+def fresh(question: Question) -> RateEvidence:
+    """Before the first look. The planned information is frozen here, as validity asks."""
+    planned = question.planned_events
+    information = DEFAULT_INFORMATION if planned is None else max(1.0, planned * RAMP_SPREAD)
+    bare = RateEvidence(information=float(f"{information:.2g}"), usual=question.usual_rate)
+    return prepared(bare, question)
+
+
+def held(evidence: RateEvidence, question: Question) -> bets.Beliefs:
+    """The beliefs that the bets of this evidence began with."""
+    return bets.beliefs(question.better, usual=evidence.usual)
+
+
+def prepared(evidence: RateEvidence, question: Question) -> RateEvidence:
+    """The evidence with bets for the margins asked about; those that came new begin at 0."""
+    lines = bets.lines(question)
+    bets_within = len(held(evidence, question).weights) if lines else 0
+    harm_lines = len(lines) if question.roll_back_when is RollBackWhen.WORSE_THAN_MARGIN else 0
+    if len(evidence.within) != bets_within:
+        evidence = replace(evidence, within=(0.0,) * bets_within)
+    if len(evidence.beyond) != harm_lines:
+        evidence = replace(evidence, beyond=((0.0,) * len(bets.HARM_WEIGHTS),) * harm_lines)
+    return evidence
+
+
+def advance(
+    evidence: RateEvidence, question: Question, *, candidate: RateCounts, stable: RateCounts
+) -> RateEvidence:
+    """The evidence after one more look of one step."""
+    evidence = replace(
+        prepared(evidence, question),
+        candidate=evidence.candidate + candidate,
+        stable=evidence.stable + stable,
+    )
+    if candidate.trials == 0 or stable.trials == 0:
+        return evidence
+    n_c, x_c, n_s, x_s = candidate.trials, candidate.events, stable.trials, stable.events
+    bad_c = bets.oriented(question, trials=n_c, events=x_c)
+    bad_s = bets.oriented(question, trials=n_s, events=x_s)
+    return replace(
+        evidence,
+        looks=evidence.looks + 1,
+        share=n_c / (n_c + n_s),
+        ratio=evidence.ratio.plus(n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s),
+        standardised=evidence.standardised.plus(n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s),
+        noise=evidence.noise.plus(n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s),
+        within=_bet_within(evidence, question, n_c=n_c, x_c=bad_c, n_s=n_s, x_s=bad_s),
+        beyond=_bet_beyond(evidence, question, n_c=n_c, x_c=bad_c, n_s=n_s, x_s=bad_s),
+        compared=evidence.compared.then(n_c=n_c, x_c=bad_c, n_s=n_s, x_s=bad_s),
+        fading=evidence.fading.then(n_c=n_c, x_c=bad_c, n_s=n_s, x_s=bad_s, keep=bets.FADE),
+    )
+
+
+def _bet_within(
+    evidence: RateEvidence, question: Question, *, n_c: int, x_c: int, n_s: int, x_s: int
+) -> tuple[float, ...]:
+    if not evidence.within:
+        return ()
+    equal = bets.equal_rates(
+        held(evidence, question), past=evidence.compared, fading=evidence.fading
+    )
+    null = projected.project_on_all(
+        bets.lines(question), alt_c=equal, alt_s=equal, n_c=n_c, n_s=n_s
+    )
+    gained = projected.log_factor(alt=(equal, equal), null=null, n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s)
+    return tuple((np.asarray(evidence.within) + gained).tolist())
+
+
+def _bet_beyond(
+    evidence: RateEvidence, question: Question, *, n_c: int, x_c: int, n_s: int, x_s: int
+) -> tuple[tuple[float, ...], ...]:
+    if not evidence.beyond:
+        return ()
+    grown, beliefs = [], held(evidence, question)
+    for line, logs in zip(bets.lines(question), evidence.beyond, strict=True):
+        alt = bets.harmful_rates(beliefs, line, past=evidence.compared, fading=evidence.fading)
+        null_s = projected.project(line, alt_c=alt[0], alt_s=alt[1], n_c=n_c, n_s=n_s)
+        gained = projected.log_factor(
+            alt=alt, null=(line.at(null_s), null_s), n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s
+        )
+        grown.append(tuple((np.asarray(logs) + gained).tolist()))
+    return tuple(grown)

@@ -1,0 +1,1 @@
+"""How long a plan takes to answer its questions, before anything is moved."""

@@ -1,0 +1,6 @@
+"""The node agent: it does for the pods of this one machine what scheduler and kubelet do in a cluster.
+
+Test equipment, kept small: `node` follows pods, `pod` leads one through its life, `container` runs
+one process in its own namespaces, `volumes`, `variables` and `naming` give it what it finds there,
+`probing`, `restarting` and `status` are pure.
+"""

@@ -1,0 +1,76 @@
+"""Where things lie: the checkout, the user's cache, and the folder of one running cluster."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(__file__).resolve().parent
+LAST_LOGS = CHECKOUT / ".local" / "cluster-logs"  # of the last run that did not succeed
+
+
+def cache_dir() -> Path:
+    """The user's cache folder of this project (`$XDG_CACHE_HOME/modelrollout`); may not exist yet."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "modelrollout"
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """The folder of one running cluster. It goes when the cluster goes."""
+
+    root: Path
+
+    @property
+    def logs(self) -> Path:
+        """Logs of the control plane, and `<namespace>/<pod>/<container>.log` of every container."""
+        return self.root / "logs"
+
+    @property
+    def etcd(self) -> Path:
+        return self.root / "etcd"
+
+    @property
+    def certificates(self) -> Path:
+        return self.root / "certificates"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that every client verifies the apiserver with."""
+        return self.root / "ca.crt"
+
+    @property
+    def pods(self) -> Path:
+        return self.root / "pods"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig, for commands that run inside the cluster's network."""
+        return self.root / "kubeconfig"
+
+    @property
+    def agent_kubeconfig(self) -> Path:
+        return self.root / "kubeconfig-agent"
+
+    @property
+    def outside_kubeconfig(self) -> Path:
+        """The same for commands on the machine around it; there only when the cluster is published."""
+        return self.root / "kubeconfig-outside"
+
+    @property
+    def audit_log(self) -> Path:
+        return self.logs / "audit.log"
+
+    @property
+    def query_log(self) -> Path:
+        return self.logs / "prometheus-queries.log"
+
+    @property
+    def description(self) -> Path:
+        """The JSON file that `handle.Cluster.from_environment` reads."""
+        return self.root / "cluster.json"
+
+    def create(self) -> None:
+        """Make the folders that processes expect to find."""
+        for folder in (self.logs, self.etcd, self.certificates, self.pods):
+            folder.mkdir(parents=True, exist_ok=True)

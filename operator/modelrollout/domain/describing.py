@@ -121,7 +121,15 @@ def _worse(metric: Metric, judgement: Judgement) -> str:
         return "outside its limit"
     if questions.roll_back_when(metric) == "WorseThanMargin":
         return "worse than its margin tolerates"
-    return "worse than stable" + (", within its margin" if judgement.grey else "")
+    return "worse than stable" + (", within its margin" if _within(judgement) else "")
+
+
+def _within(judgement: Judgement) -> bool:
+    """The estimate of the worsening is smaller than the margin."""
+    difference, margin = judgement.difference, judgement.margin_in_force
+    if difference is None or difference.estimate is None or margin is None:
+        return False
+    return abs(difference.estimate) < margin
 
 
 def _why(judgement: Judgement) -> str:

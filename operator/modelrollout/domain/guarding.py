@@ -86,6 +86,9 @@ def _why(seen: VersionSeen) -> str:
 def never_ready(turn: Pass) -> Reason | None:
     """Why a candidate that is not ready in time must be given up."""
     candidate, _ = arms(turn)
+    if not_ready(turn) is None:
+        turn.put_rollout(step_clock_s=0.0)  # what else it waits for is not its own fault
+        return None
     if turn.rollout.step_clock_s < turn.spec.progress_deadline:
         return None
     name = turn.status.candidate.name if turn.status.candidate else ""

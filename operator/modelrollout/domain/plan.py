@@ -242,7 +242,7 @@ def _between_fights(turn: Pass) -> bool:
     writer = turn.status.writer
     if writer is None or programming.fight(turn) is None:
         return False
-    return 0 < turn.now - writer.last_at < programming.FIGHT_PAUSE_S
+    return turn.now - writer.last_at < programming.FIGHT_PAUSE_S
 
 
 def _tell_refusal(turn: Pass, refused: Reason | None) -> None:

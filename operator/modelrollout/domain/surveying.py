@@ -4,10 +4,12 @@ It tells whether the metrics can be read at all, how much traffic there is, whic
 and how long the answer will take; what cannot be answered in the time given is said at once.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 from modelrollout.analysis.counts import Counts, MeanCounts, RateCounts
+from modelrollout.api import scalars
 from modelrollout.api.status import LookStatus
 from modelrollout.domain import questions, steps, weighing
 from modelrollout.domain.observed import Look
@@ -101,29 +103,59 @@ def _value(counts: Counts | None) -> float | None:
 
 
 def _forecast(turn: Pass, look: Look, *, rate: float) -> None:
-    asked = questions.asked(turn.spec)
+    """Says how long the slowest metric takes at this traffic; warns when it takes too long."""
+    forecasts = {
+        name: forecast
+        for name in questions.judged(turn.spec)
+        if (forecast := _of_metric(turn, look, name, rate=rate)) is not None
+    }
+    if not forecasts:
+        return
+    slowest = max(forecasts, key=lambda name: _length(forecasts[name]))
+    turn.put_rollout(forecast=f"{slowest}: {forecasts[slowest].sentence}"[:1024])
+    if not forecasts[slowest].answerable:
+        sentence = f"{slowest}: {forecasts[slowest].sentence}"
+        turn.tell(Code.CANNOT_ANSWER_IN_TIME, sentence, warning=True)
+
+
+def _length(forecast: duration.Forecast) -> float:
+    return math.inf if forecast.seconds is None else forecast.seconds
+
+
+def _of_metric(turn: Pass, look: Look, name: str, *, rate: float) -> duration.Forecast | None:
+    pair = look.pairs.get(name)
+    value = _value(pair.stable) if pair is not None else None
+    if pair is None or value is None:
+        return None
     plan = [
-        (step.share / 10_000, step.min_duration_s)
+        (step.share / scalars.PARTS, step.min_duration_s)
         for step in turn.steps()
         if isinstance(step, WeightStep)
     ]
-    slowest = None
-    for name in questions.judged(turn.spec):
-        pair = look.pairs.get(name)
-        if pair is None or pair.stable is None:
-            continue
-        forecast = duration.forecast(
-            asked[name],
-            stable=pair.stable,
-            observed_s=look.end - look.start,
-            steps=plan,
-            deadline_s=turn.spec.deadline,
+    asked = questions.asked(turn.spec)[name]
+    if isinstance(pair.stable, MeanCounts):
+        spread = _spread(pair.stable)
+        observations = pair.stable.count / (look.end - look.start)
+        return (
+            duration.time_to_answer(
+                asked,
+                stable_mean=value,
+                stable_sd=spread,
+                requests_per_s=observations,
+                steps=plan,
+                deadline_s=turn.spec.deadline,
+            )
+            if spread is not None
+            else None
         )
-        if slowest is None or forecast.longer_than(slowest[1]):
-            slowest = (name, forecast)
-    if slowest is None:
-        return
-    name, worst = slowest
-    turn.put_rollout(forecast=f"{name}: {worst.sentence}"[:1024])
-    if not worst.answerable:
-        turn.tell(Code.CANNOT_ANSWER_IN_TIME, f"{name}: {worst.sentence}", warning=True)
+    return duration.time_to_answer(
+        asked, stable_rate=value, requests_per_s=rate, steps=plan, deadline_s=turn.spec.deadline
+    )
+
+
+def _spread(counts: MeanCounts) -> float | None:
+    """Standard deviation of one observation, None where it cannot be told."""
+    if counts.squares is None or counts.count < 2:  # noqa: PLR2004 - a spread needs two
+        return None
+    mean = counts.total / counts.count
+    return math.sqrt(max(0.0, counts.squares / counts.count - mean * mean))

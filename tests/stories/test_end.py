@@ -1,0 +1,58 @@
+"""SEMANTICS, rows 44 to 48: how a rollout goes away without a failed request."""
+
+from tests.stories.world import at_rest, spec
+
+
+def test_row_44_deleted_in_mid_rollout_traffic_to_stable_first() -> None:
+    world = at_rest()
+    world.edit(target="v2")
+    world.run(until=lambda w: w.share("v2") == 25)
+    assert world.plans[-1].finalizer
+    world.deleting = True
+    made = world.step()
+    assert world.route == {"v1": 10_000}
+    assert made.finalizer
+
+    world.run(60)
+    assert world.gone
+    assert world.route == {"v1": 10_000}
+
+
+def test_row_44_a_route_that_never_follows_holds_a_deletion_for_two_minutes_at_most() -> None:
+    world = at_rest()
+    world.edit(target="v2")
+    world.run(until=lambda w: w.share("v2") == 25)
+    world.route_obeys = False
+    world.deleting = True
+    began = world.now
+    world.run(600)
+
+    assert world.gone
+    assert 110 <= world.now - began <= 130
+
+
+def test_row_45_deleted_at_rest_nothing_in_the_traffic_path_is_deleted() -> None:
+    world = at_rest()
+    assert not world.plans[-1].finalizer
+    world.deleting = True
+    made = world.step()
+
+    assert not made.delete_route
+    assert world.route == {"v1": 10_000}
+
+
+def test_row_45_deletion_policy_delete_takes_the_generated_route_along() -> None:
+    world = at_rest(spec(deletionPolicy="Delete"))
+    assert world.plans[-1].finalizer
+    world.deleting = True
+    made = world.step()
+
+    assert made.delete_route
+
+
+def test_row_48_the_losing_versions_pods_are_left_alone() -> None:
+    world = at_rest()
+    world.edit(target="v2")
+    world.phase("Serving")
+    assert world.spec.capacity == "Leave"
+    assert world.versions["v1"].wanted == 2

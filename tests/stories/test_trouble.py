@@ -1,0 +1,255 @@
+"""SEMANTICS, rows 30 to 43: what goes wrong, and what traffic does meanwhile."""
+
+from dataclasses import replace
+
+from modelrollout.domain.plan import plan
+from modelrollout.domain.reasons import Code, Reason
+from tests.stories.world import World, at_rest, spec
+
+
+def at_share(percent: int, **options: object) -> World:
+    world = at_rest(**options)  # type: ignore[arg-type]
+    world.edit(target="v2")
+    return world.run(
+        until=lambda w: w.share("v2") == percent and w.status.decision.confirmed_at is not None
+    )
+
+
+def test_row_30_candidate_loses_all_endpoints_and_is_back_in_time() -> None:
+    world = at_share(25)
+    world.versions["v2"].ready = 0
+    world.step()
+    assert world.route == {"v1": 10_000}
+    assert world.codes[-1] == "NoEndpoints"
+    world.run(120)
+    assert world.status.phase == "Stepping"
+
+    world.versions["v2"].ready = 2
+    world.step()
+    assert world.share("v2") == 25
+    world.phase("Baking")
+
+
+def test_row_30_candidate_loses_all_endpoints_for_too_long() -> None:
+    world = at_share(25)
+    world.versions["v2"].ready = 0
+    world.versions["v2"].trouble = "2 pods wait with ImagePullBackOff"
+    world.phase("RolledBack")
+
+    assert "ImagePullBackOff" in world.status.message
+    assert world.status.rejected[-1].reason == "NoEndpoints"
+
+
+def test_row_31_candidate_crash_loops_more_than_stable() -> None:
+    world = at_share(5)
+    world.versions["v2"].crash_looping = frozenset({"fraud-v2-x"})
+    world.step()
+
+    assert world.route == {"v1": 10_000}
+    assert world.codes[-1] == "Crashing"
+
+
+def test_row_31_candidate_is_oom_killed_more_than_stable() -> None:
+    world = at_share(5)
+    world.versions["v2"].oom_killed = frozenset({"fraud-v2-x"})
+    world.step()
+    assert "memory" in world.status.rejected[-1].message
+
+
+def test_row_31_a_node_that_restarts_pods_of_both_is_no_crash() -> None:
+    world = at_share(5)
+    for name in ("v1", "v2"):
+        world.versions[name].restarts = 3
+    world.step()
+    assert world.share("v2") == 5
+
+
+def test_row_32_candidate_never_ready() -> None:
+    world = at_rest()
+    world.versions["v2"].ready = 0
+    world.versions["v2"].trouble = "fraud-v2-x: container model waits with CrashLoopBackOff"
+    world.edit(target="v2")
+    began = world.now
+    world.phase("RolledBack")
+
+    assert 600 <= world.now - began <= 660
+    assert "CrashLoopBackOff" in world.status.message
+    assert all(shares.get("v2", 0) == 0 for _, shares in world.served)
+
+
+def test_row_33_stable_unhealthy_candidate_fine_no_blind_return() -> None:
+    world = at_share(25)
+    world.versions["v1"].ready = 0
+    world.versions["v2"].rates["errors"] = 0.2
+    world.run(600)
+    assert world.share("v2") == 25
+    assert "StableUnhealthy" in world.codes
+    assert world.condition("Ready") == ("False", "StableUnhealthy")
+
+    world.say("promote", "id-1 despite='stable is down'")
+    world.step()
+    assert world.status.stable is not None
+    assert world.status.stable.name == "v2"
+
+
+def test_row_34_candidate_has_fewer_ready_pods_than_the_weight_needs() -> None:
+    world = at_rest()
+    world.versions["v2"].wanted, world.versions["v2"].ready = 10, 4
+    world.edit(target="v2")
+    world.run(until=lambda w: w.status.step == "3/3")
+    world.run(600)
+    assert world.share("v2") == 40
+    assert world.condition("Reconciling") == ("True", "Capacity")
+    assert "4 of 10" in world.status.message
+
+    world.versions["v2"].ready = 10
+    world.step()
+    assert world.share("v2") == 50
+
+
+def test_row_36_version_scaled_to_zero_on_purpose() -> None:
+    world = at_rest()
+    world.versions["v2"].wanted = world.versions["v2"].ready = 0
+    world.edit(target="v2")
+    world.run(60)
+
+    assert world.condition("Accepted") == ("False", "ScaledToZero")
+    assert "set a minimum of 1" in world.status.message
+
+
+def test_row_38_prometheus_away_the_next_look_spans_the_gap() -> None:
+    world = at_share(25)
+    world.source_up = False
+    world.run(900)
+    assert world.share("v2") == 25
+    assert world.condition("MetricsAvailable") == ("False", "SourceDown")
+    assert {metric.verdict for metric in world.status.metrics} == {"SourceDown"}
+    gap_began = world.status.look
+
+    world.source_up = True
+    assert gap_began is not None
+    world.run(until=lambda w: w.status.look is not None and w.status.look.failures == 0)
+    assert world.last_window is not None
+    assert world.last_window.start == gap_began.at
+    assert world.last_window.end - world.last_window.start > 800
+    world.phase("Baking")
+
+
+def test_row_39_another_writer_changes_weights() -> None:
+    world = at_share(25)
+    world.run(100)
+    number = world.status.look.number if world.status.look else 0
+    world.writer = "kubectl-edit"
+    world.turn_route({"v1": 1000, "v2": 9000})
+    world.step()
+
+    assert world.route == {"v1": 7500, "v2": 2500}
+    assert world.codes[-1] == "WeightsPutBack"
+    assert "kubectl-edit" in world.transcript[-1]
+    assert world.status.look is not None
+    assert world.status.look.number == number
+
+
+def test_row_39_on_and_on_is_a_conflicting_writer_and_slows_down() -> None:
+    world = at_share(25)
+    world.writer = "argocd"
+    for _ in range(3):
+        world.turn_route({"v1": 10_000})
+        world.step()
+        world.run(6)
+    world.turn_route({"v1": 10_000})
+    world.step()
+
+    assert world.condition("TrafficProgrammed") == ("False", "ConflictingWriter")
+    assert "argocd" in world.status.writer.name if world.status.writer else False
+    assert world.plans[-1].shares is None
+    world.run(70)
+    assert world.route == {"v1": 7500, "v2": 2500}
+
+
+def test_row_40_one_of_several_parents_does_not_accept_the_route() -> None:
+    world = at_share(25)
+    world.route_accepted = False
+    world.traffic_problem = None
+    step = world.status.step
+    world.run(600)
+
+    assert world.status.step == step
+    assert world.condition("TrafficProgrammed") == ("False", "NotProgrammed")
+
+
+def test_row_41_crash_between_look_and_write_never_counts_a_look_twice() -> None:
+    world = at_share(25)
+    world.run(until=lambda w: w.status.look is not None and w.status.look.number == 2)
+    window, after = world.last_window, world.status
+    assert window is not None
+    replayed = plan(world.now, world.spec, after, world.observed(window))
+
+    assert replayed.status.evidence == after.evidence
+    assert replayed.status.look == after.look
+
+
+def test_row_42_a_jump_of_the_clock_never_shortens_a_soak() -> None:
+    world = at_share(25)
+    step = world.status.step
+    observed = world.observed(None)
+    jumped = plan(world.now + 3600, world.spec, world.status, observed)
+    assert jumped.status.step == step
+
+    back = plan(world.now - 3600, world.spec, world.status, observed)
+    assert back.status.step == step
+    assert back.status.rollout is not None
+
+
+def test_missing_data_of_one_version_holds_and_then_goes_on() -> None:
+    world = at_share(25)
+    world.missing = {("errors", "v2")}
+    step = world.status.step
+    world.run(900)
+    assert world.status.step == step
+    assert world.condition("MetricsAvailable") == ("False", "NoSeries")
+    assert world.status.metrics[0].verdict == "NoData"
+
+    world.missing = set()
+    world.phase("Baking")
+
+
+def test_nothing_starts_while_stable_has_no_series() -> None:
+    world = at_rest()
+    world.missing = {("errors", "v1"), ("errors", "v2")}
+    world.edit(target="v2")
+    world.run(600)
+    assert world.route == {"v1": 10_000}
+    assert world.condition("MetricsAvailable") == ("False", "NoSeries")
+
+    world.missing = set()
+    world.phase("Stepping")
+
+
+def test_a_bad_threshold_is_said_and_nothing_moves() -> None:
+    world = at_rest()
+    world.edit(target="v2")
+    bad = Reason(Code.NOT_A_BUCKET, "slow: 0.3 is no bucket bound; the nearest are 0.25 and 0.5")
+    window = world.run(until=lambda w: w.status.phase == "Starting").observed(None)
+    made = world.plans[-1]
+    assert made.status.rollout is not None
+    from modelrollout.domain import looking
+
+    due = looking.due(world.now, world.spec, world.status, scrape_interval_s=2.0)
+    assert due is not None
+    look = replace(world.look(due), problems={"errors": bad})
+    refused = plan(world.now, world.spec, world.status, replace(window, look=look))
+
+    assert refused.status.phase == "Starting"
+    assert "0.25 and 0.5" in refused.status.message
+
+
+def test_a_rollout_without_metrics_is_never_promoted_by_itself() -> None:
+    world = at_rest(spec(analysis={"interval": "30s"}, deadline="1h"))
+    world.edit(target="v2")
+    world.run(2 * 3600)
+
+    assert world.status.phase == "Undecided"
+    assert world.condition("MetricsAvailable") == ("False", "NoMetrics")
+    world.say("promote", "id-1")
+    world.phase("Serving")

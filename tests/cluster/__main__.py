@@ -37,7 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("build", help="only build what is missing in the cache")
     actions.add_parser("up", help="start the cluster and keep it up until Ctrl-C")
     run = actions.add_parser("run", help="start the cluster, run a command in it, take it down")
-    run.add_argument("--keep", action="store_true", help="keep it up after the command, until Ctrl-C")
+    run.add_argument(
+        "--keep", action="store_true", help="keep it up after the command, until Ctrl-C"
+    )
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     return parser
 

@@ -56,7 +56,7 @@ def kubeconfig(user: User, *, server: str, authority: Path) -> str:
 
 
 def issuer_of(chain: Path) -> str:
-    """The last certificate of a PEM chain: for the apiserver's own, the authority that signed it."""
+    """The last certificate of a PEM chain: of the apiserver's own, its authority."""
     found = re.findall(
         r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", chain.read_text(), re.DOTALL
     )

@@ -120,7 +120,7 @@ class ControlPlane:
     async def _certificate(self) -> None:
         chain = self.data.certificates / "apiserver.crt"
         # The key is written after the certificate.
-        while not (self.data.certificates / "apiserver.key").exists():
+        while not (self.data.certificates / "apiserver.key").exists():  # noqa: ASYNC110 - a file
             await asyncio.sleep(0.05)
         self.data.authority.write_text(access.issuer_of(chain))
 
@@ -132,9 +132,7 @@ class ControlPlane:
         ):
             _write_private(
                 path,
-                access.kubeconfig(
-                    self.users[name], server=SERVER, authority=self.data.authority
-                ),
+                access.kubeconfig(self.users[name], server=SERVER, authority=self.data.authority),
             )
 
     async def _ready(self) -> None:

@@ -95,7 +95,7 @@ class Cluster:
     def wait_for(
         self, condition: str, *what: str, namespace: str = "default", timeout_s: float = 60.0
     ) -> None:
-        """`kubectl wait --for=<condition> <what>`; raises `KubectlError` when it does not happen."""
+        """`kubectl wait --for=<condition> <what>`; raises `KubectlError` if it does not happen."""
         arguments = ("wait", f"--for={condition}", f"--timeout={timeout_s:.0f}s", "-n", namespace)
         self.kubectl(*arguments, *what, timeout_s=timeout_s + 10)
 
@@ -115,6 +115,6 @@ class Cluster:
             f"    export KUBECONFIG={outside} PATH={self.kubectl_path.parent}:$PATH\n"
             "    kubectl get pods -A\n"
             f"    Prometheus: http://127.0.0.1:{ports['prometheus']}\n"
-            f"    gateway:    http://127.0.0.1:{ports['gateway']}   (routes go by the Host header)\n"
+            f"    gateway:    http://127.0.0.1:{ports['gateway']}   (routes go by Host)\n"
             f"    logs:       {self.logs_dir}/<namespace>/<pod>/<container>.log"
         )

@@ -4,7 +4,6 @@ Nothing is pulled. A container started from an image of this table is a process 
 sees the machine's files read-only, with the image's folders first in its PATH.
 """
 
-import fnmatch
 import os
 import sys
 from collections.abc import Mapping
@@ -46,7 +45,7 @@ def find(reference: str) -> Image:
     Only the last part of the path and the tag count. Raises `UnknownImageError` with a sentence for
     the user.
     """
-    name = reference.split("@")[0].rsplit("/", 1)[-1]
+    name = reference.split("@", maxsplit=1)[0].rsplit("/", 1)[-1]
     match name.split(":")[0]:
         case "modelrollout" | "modelrollout-demo" | "python":
             return _CHECKOUT

@@ -19,7 +19,12 @@ from tests.cluster import layout
 INTERRUPT = b"I"  # the command has probably seen the Ctrl-C too: give it time to end by itself
 TERMINATE = b"T"
 
-_BOOT = "import sys; sys.path.insert(0, {checkout!r}); from tests.cluster import machine; machine.main()"
+_BOOT = """
+import sys
+sys.path.insert(0, {checkout!r})
+from tests.cluster import machine
+machine.main()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +38,12 @@ class Request:
     doors: Mapping[str, int]  # listening sockets of the outer machine's loopback, by service
 
     def to_json(self) -> str:
+        """A JSON object with this class's fields."""
         return json.dumps({name: getattr(self, name) for name in self.__slots__})
 
     @classmethod
     def from_json(cls, text: str) -> "Request":
+        """The reverse of `to_json`."""
         return cls(**json.loads(text))
 
 
@@ -53,7 +60,13 @@ def run(
         doors={name: door.fileno() for name, door in doors.items()},
     )
     inside = subprocess.Popen(
-        [*_unshare(), sys.executable, "-c", _BOOT.format(checkout=str(layout.CHECKOUT)), request.to_json()],
+        [
+            *_unshare(),
+            sys.executable,
+            "-c",
+            _BOOT.format(checkout=str(layout.CHECKOUT)),
+            request.to_json(),
+        ],
         pass_fds=(lifeline, *request.doors.values()),
     )
     os.close(lifeline)
@@ -61,7 +74,15 @@ def run(
 
 
 def _unshare() -> list[str]:
-    private = ["--net", "--mount", "--pid", "--ipc", "--fork", "--mount-proc", "--kill-child=SIGKILL"]
+    private = [
+        "--net",
+        "--mount",
+        "--pid",
+        "--ipc",
+        "--fork",
+        "--mount-proc",
+        "--kill-child=SIGKILL",
+    ]
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     return ["unshare", *user, *private]
 

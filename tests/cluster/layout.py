@@ -10,7 +10,7 @@ LAST_LOGS = CHECKOUT / ".local" / "cluster-logs"  # of the last run that did not
 
 
 def cache_dir() -> Path:
-    """The user's cache folder of this project (`$XDG_CACHE_HOME/modelrollout`); may not exist yet."""
+    """The user's cache folder of this project; may not exist yet."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "modelrollout"
 
@@ -28,10 +28,12 @@ class DataDir:
 
     @property
     def etcd(self) -> Path:
+        """The data of etcd."""
         return self.root / "etcd"
 
     @property
     def certificates(self) -> Path:
+        """The key and certificates that the apiserver makes for itself."""
         return self.root / "certificates"
 
     @property
@@ -41,6 +43,7 @@ class DataDir:
 
     @property
     def pods(self) -> Path:
+        """Volumes and scratch space, by the pods' uid."""
         return self.root / "pods"
 
     @property
@@ -50,19 +53,22 @@ class DataDir:
 
     @property
     def agent_kubeconfig(self) -> Path:
+        """The node agent's own, so that the audit log tells it from the administrator."""
         return self.root / "kubeconfig-agent"
 
     @property
     def outside_kubeconfig(self) -> Path:
-        """The same for commands on the machine around it; there only when the cluster is published."""
+        """The administrator's for the machine around it; there only if the cluster is kept up."""
         return self.root / "kubeconfig-outside"
 
     @property
     def audit_log(self) -> Path:
+        """One JSON object per request to the apiserver, with user, verb and resource."""
         return self.logs / "audit.log"
 
     @property
     def query_log(self) -> Path:
+        """One JSON object per query that Prometheus answered."""
         return self.logs / "prometheus-queries.log"
 
     @property

@@ -68,9 +68,11 @@ async def _bring_up(
     resolving.use_here(data.root)
     plane = controlplane.ControlPlane(programs, data, access.make_users(), running)
     await plane.start()
-    agent = ["-m", "tests.cluster.agent", data.root]
+    agent = ["-m", "tests.cluster.agent", str(data.root)]
     await running.start(
-        "node-agent", [sys.executable, *agent], env={**os.environ, "PYTHONPATH": str(layout.CHECKOUT)}
+        "node-agent",
+        [sys.executable, *agent],
+        env={**os.environ, "PYTHONPATH": str(layout.CHECKOUT)},
     )
     await addons.install(programs, data)
     cluster = await _describe(request, data, programs)

@@ -18,9 +18,7 @@ class Processes:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._watchers: set[asyncio.Task[None]] = set()
-        self._failure: asyncio.Future[ProcessDiedError] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self._failure: asyncio.Future[ProcessDiedError] = asyncio.get_running_loop().create_future()
 
     async def start(
         self, name: str, command: Sequence[str | Path], *, env: Mapping[str, str] | None = None
@@ -44,8 +42,12 @@ class Processes:
 
     async def _watch(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
         status = await process.wait()
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        tail = await asyncio.to_thread(_last_words, log)
         if not self._failure.done():
             self._failure.set_result(
                 ProcessDiedError(f"{name} ended with status {status}; its last words:\n{tail}")
             )
+
+
+def _last_words(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])

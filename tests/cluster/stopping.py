@@ -1,4 +1,4 @@
-"""How the cluster learns that it shall end: a signal, a word from outside, or outside being gone."""
+"""How the cluster learns that it shall end: a signal, a word from outside, or outside is gone."""
 
 import asyncio
 import os

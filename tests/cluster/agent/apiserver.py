@@ -1,6 +1,7 @@
 """A small client of the Kubernetes API: plain dicts, and a watch that never ends."""
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ Json = dict[str, Any]
 MERGE_PATCH = "application/merge-patch+json"
 _WATCH_FOR_S = 290
 _RELIST_AFTER_S = 0.5
+_TRIES = 5
 
 
 class ApiError(Exception):
@@ -81,7 +83,7 @@ class Api:
         return await self._call("DELETE", path, body)
 
     async def follow(self, path: str) -> AsyncIterator[Listed | Changed]:
-        """The objects of a collection, and every change of them, for ever; lists anew after trouble."""
+        """A collection's objects and all their changes, for ever; lists anew after trouble."""
         while True:
             try:
                 found = await self.get(path)
@@ -106,6 +108,16 @@ class Api:
 
     async def _call(
         self, method: str, path: str, body: Json | None = None, *, content_type: str | None = None
+    ) -> Json:
+        # A pod must not be lost for a connection that broke: such a request is made again.
+        for _ in range(_TRIES):
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                return await self._call_once(method, path, body, content_type=content_type)
+            await asyncio.sleep(_RELIST_AFTER_S)
+        raise ApiError(503, f"{method} {path}: no answer in {_TRIES} tries")
+
+    async def _call_once(
+        self, method: str, path: str, body: Json | None, *, content_type: str | None
     ) -> Json:
         headers = {"Content-Type": content_type} if content_type else {}
         async with self._session.request(method, path, json=body, headers=headers) as answer:

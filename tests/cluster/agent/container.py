@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.cluster import layout
 from tests.cluster.agent import boot
 
-_PRIVATE = ("/tmp", "/run", "/dev/shm")  # noqa: S108 - these are the container's own
+_PRIVATE = ("/tmp", "/run", "/dev/shm")
 
 
 class StartError(Exception):
@@ -57,13 +57,17 @@ class Container:
 
     @classmethod
     async def start(cls, plan: Plan) -> "Container":
-        """Start the command; returns when it runs. Raises `StartError`, e.g. for no such command."""
+        """Start the command; returns when it runs. Raises `StartError`, e.g. if there is none."""
         report, end = os.pipe()
         try:
             process = await _spawn(plan, end)
         finally:
             os.close(end)
-        said = await asyncio.to_thread(_read_once, report)
+        try:
+            said = await asyncio.to_thread(_read_once, report)
+        except asyncio.CancelledError:
+            process.kill()
+            raise
         if said != boot.RUNS:
             await process.wait()
             raise StartError(said.decode(errors="replace") or f"see {plan.log}")
@@ -75,7 +79,7 @@ class Container:
         return code if code >= 0 else 128 - code
 
     async def end(self, *, grace_s: float) -> int:
-        """SIGTERM, then SIGKILL for whatever is left after the grace period; gives the exit code."""
+        """SIGTERM, after the grace period SIGKILL; gives the exit code."""
         self._signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             return await asyncio.wait_for(self.wait(), grace_s)

@@ -41,6 +41,11 @@ class Lifecycle:
         self._back_off = restarting.BackOff()
         self._process: container.Container | None = None
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether it has ended, and well."""
+        return isinstance(self.shown.state, status.Terminated) and self.shown.state.exit_code == 0
+
     def wait_for(self, message: str) -> None:
         """Show what the container is waiting for before its first start."""
         self._show(state=status.Waiting("ContainerCreating", message))

@@ -1,14 +1,13 @@
 """A name server for Services: A records of their ready endpoints, kept up to date by a watch.
 
-There is no kube-proxy here, so a ClusterIP would lead nowhere: names of ordinary Services resolve to
-pods too. Everything else does not exist: nothing of the world outside can be reached anyway.
+There is no kube-proxy here, so a ClusterIP would lead nowhere: names of ordinary Services resolve
+to pods too. Nothing else exists: nothing of the world outside can be reached anyway.
 """
 
 import asyncio
 import random
 import socket
 import struct
-from collections.abc import Mapping
 from typing import Any, cast
 
 from tests.cluster import network, resolving
@@ -52,10 +51,9 @@ class Directory:
 
 def _belongs(item: Json, namespace: str, service: str) -> bool:
     metadata = item["metadata"]
-    labels: Mapping[str, str] = metadata.get("labels", {})
-    return (
-        metadata["namespace"] == namespace and labels.get("kubernetes.io/service-name") == service
-    )
+    labels = metadata.get("labels", {})
+    known_as = labels.get("kubernetes.io/service-name")
+    return (metadata["namespace"], known_as) == (namespace, service)
 
 
 class Responder(asyncio.DatagramProtocol):
@@ -67,7 +65,7 @@ class Responder(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where answers go."""
-        self._transport = cast(asyncio.DatagramTransport, transport)
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         """Answer one question."""

@@ -1,9 +1,8 @@
-"""The node: registers itself, binds pods that have no node, and runs each pod that is bound to it."""
+"""The node: registers itself, binds pods that have no node, and runs those bound to it."""
 
 import asyncio
+import contextlib
 import os
-import sys
-import traceback
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,61 +21,52 @@ class Node:
         self._around = around
         self._api = around.api
         self._pods: dict[str, pod.Pod] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Register, then look after pods for ever."""
         await self._register()
-        async for news in self._api.follow("/api/v1/pods"):
-            match news:
-                case apiserver.Listed(items):
-                    present = {item["metadata"]["uid"] for item in items}
-                    for uid in self._pods.keys() - present:
-                        self._pods[uid].vanish()
-                    for item in items:
-                        self._see(item)
-                case apiserver.Changed(item, deleted=True):
-                    if known := self._pods.get(item["metadata"]["uid"]):
-                        known.vanish()
-                case apiserver.Changed(item):
-                    self._see(item)
+        async with asyncio.TaskGroup() as tasks:
+            async for news in self._api.follow("/api/v1/pods"):
+                self._hear(news, tasks)
 
-    def _see(self, item: Json) -> None:
+    def _hear(self, news: apiserver.Listed | apiserver.Changed, tasks: asyncio.TaskGroup) -> None:
+        match news:
+            case apiserver.Listed(items):
+                present = {item["metadata"]["uid"] for item in items}
+                for uid in self._pods.keys() - present:
+                    self._pods[uid].vanish()
+                for item in items:
+                    self._see(item, tasks)
+            case apiserver.Changed(item, deleted=True):
+                if known := self._pods.get(item["metadata"]["uid"]):
+                    known.vanish()
+            case apiserver.Changed(item):
+                self._see(item, tasks)
+
+    def _see(self, item: Json, tasks: asyncio.TaskGroup) -> None:
         uid = item["metadata"]["uid"]
         if known := self._pods.get(uid):
             known.update(item)
         elif item["spec"].get("nodeName") == NAME:
             known = self._pods[uid] = pod.Pod(item, self._around)
             known.update(item)
-            self._spawn(self._lead(uid, known))
+            tasks.create_task(self._lead(uid, known))
         elif not item["spec"].get("nodeName") and not item["metadata"].get("deletionTimestamp"):
-            self._spawn(self._bind(item))
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            tasks.create_task(self._bind(item))
 
     async def _lead(self, uid: str, known: pod.Pod) -> None:
-        try:
-            await known.run()
-        except Exception:  # one pod's trouble must not end the others; it is loud in the log
-            traceback.print_exc(file=sys.stderr)
-        finally:
-            del self._pods[uid]
+        # What a pod cannot handle is a defect of the agent: it ends the agent, and so the cluster.
+        await known.run()
+        del self._pods[uid]
 
     async def _bind(self, item: Json) -> None:
         metadata = item["metadata"]
         path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/binding"
         target = {"apiVersion": "v1", "kind": "Node", "name": NAME}
         named = {"name": metadata["name"], "uid": metadata["uid"]}
-        try:
-            await self._api.post(
-                path, {"apiVersion": "v1", "kind": "Binding", "metadata": named, "target": target}
-            )
-        except apiserver.ApiError as error:
-            if error.status not in (404, 409):  # gone, or bound by an earlier event
-                raise
+        binding = {"apiVersion": "v1", "kind": "Binding", "metadata": named, "target": target}
+        with contextlib.suppress(apiserver.ApiError):  # gone, or bound by an earlier event
+            await self._api.post(path, binding)
 
     async def _register(self) -> None:
         labels = {"kubernetes.io/hostname": NAME, "kubernetes.io/os": "linux"}

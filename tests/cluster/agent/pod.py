@@ -47,6 +47,10 @@ class Pod:
         self.manifest = manifest
         self._around = around
         self._api = around.api
+        self._started = datetime.now(UTC)
+        self._changed = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._forced = False
         self._policy = restarting.Policy(manifest["spec"]["restartPolicy"])
         self._grace_s: float = manifest["spec"]["terminationGracePeriodSeconds"]
         folder = around.data.pods / manifest["metadata"]["uid"]
@@ -54,16 +58,11 @@ class Pod:
         self._place = starting.Place(
             folder, str(self._network.address), self._network.file, around.data
         )
-        self._volumes = volumes.Volumes(
-            folder / "volumes", manifest, self._fetch, self._make_token
-        )
-        self._init = [self._lifecycle(c, init=True) for c in manifest["spec"].get("initContainers", [])]
+        self._volumes = volumes.Volumes(folder / "volumes", manifest, self._fetch, self._make_token)
+        self._init = [
+            self._lifecycle(c, init=True) for c in manifest["spec"].get("initContainers", [])
+        ]
         self._containers = [self._lifecycle(c, init=False) for c in manifest["spec"]["containers"]]
-        self._connected = False
-        self._started = datetime.now(UTC)
-        self._changed = asyncio.Event()
-        self._ending = asyncio.Event()
-        self._forced = False
 
     def update(self, manifest: Json) -> None:
         """Take note of a change of the object; a deletion begins the pod's end."""
@@ -79,33 +78,36 @@ class Pod:
 
     async def run(self) -> None:
         """Live until deleted; then end in order and let the object go."""
-        self._place.folder.mkdir(parents=True)
-        living = asyncio.create_task(self._live())
-        reporting = asyncio.create_task(self._report_changes())
         try:
-            await self._ending.wait()
-            living.cancel()
-            await asyncio.wait([living])
-            everyone = [*self._init, *self._containers]
-            await asyncio.gather(*(each.end(grace_s=self._grace_s) for each in everyone))
+            self._place.folder.mkdir(parents=True)
+            await asyncio.to_thread(self._network.create)
+            async with asyncio.TaskGroup() as tasks:
+                reporting = tasks.create_task(self._report_changes())
+                living = tasks.create_task(self._live())
+                await self._ending.wait()
+                living.cancel()
+                await asyncio.wait([living])
+                await self._end_containers()
+                reporting.cancel()
         finally:
-            living.cancel()
-            reporting.cancel()
             await asyncio.to_thread(self._clean_up)
         if not self._forced:
             await self._let_go()
 
     async def _live(self) -> None:
-        await asyncio.to_thread(self._network.create)
-        self._connected = True
-        self._changed.set()
         await self._fill_volumes()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_volumes_fresh())
             for each in self._init:
                 await each.run()
+                if not each.succeeded:
+                    return
             for each in self._containers:
                 tasks.create_task(each.run())
+
+    async def _end_containers(self) -> None:
+        everyone = [*self._init, *self._containers]
+        await asyncio.gather(*(each.end(grace_s=self._grace_s) for each in everyone))
 
     async def _fill_volumes(self) -> None:
         while True:
@@ -120,7 +122,9 @@ class Pod:
 
     async def _keep_volumes_fresh(self) -> None:
         while True:
-            with contextlib.suppress(variables.ConfigError, apiserver.ApiError, aiohttp.ClientError):
+            with contextlib.suppress(
+                variables.ConfigError, apiserver.ApiError, aiohttp.ClientError
+            ):
                 await self._volumes.keep_fresh()
             await asyncio.sleep(_RETRY_S)
 
@@ -135,7 +139,7 @@ class Pod:
                 self.manifest, manifest, place=self._place, filled=self._volumes
             ),
             prober=lambda process: self._prober(manifest, process),
-            changed=lambda: self._changed.set(),
+            changed=self._changed.set,
         )
 
     def _prober(self, manifest: Json, process: container.Container) -> probing.Prober:
@@ -148,7 +152,12 @@ class Pod:
 
     async def _make_token(self, audience: str, life_s: int) -> str:
         metadata, account = self.manifest["metadata"], self.manifest["spec"]["serviceAccountName"]
-        bound = {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}
+        bound = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+        }
         spec: Json = {"expirationSeconds": life_s, "boundObjectRef": bound}
         if audience:
             spec["audiences"] = [audience]
@@ -184,7 +193,7 @@ class Pod:
             policy=self._policy,
             containers=[each.shown for each in self._containers],
             init=[each.shown for each in self._init],
-            address=self._place.address if self._connected else None,
+            address=self._place.address,
             node_address=str(network.NODE),
             started=self._started,
         )
@@ -198,8 +207,7 @@ class Pod:
             )
 
     def _clean_up(self) -> None:
-        if self._connected:
-            self._network.destroy()
+        self._network.destroy()
         shutil.rmtree(self._place.folder, ignore_errors=True)
 
     @property

@@ -40,6 +40,10 @@ class Probe:
         )
 
 
+class UnknownPortError(Exception):
+    """A probe names a port that the container does not declare."""
+
+
 class Tally:
     """Counts results in a row; says when they are enough to change the verdict."""
 
@@ -70,12 +74,12 @@ class Prober:
         try:
             async with asyncio.timeout(probe.timeout_s):
                 return await self._ask(probe.action)
-        except (TimeoutError, OSError, aiohttp.ClientError):
+        except (TimeoutError, OSError, aiohttp.ClientError, UnknownPortError):
             return False
 
     async def run_hook(self, action: Json) -> None:
         """Do a lifecycle hook, which has the form of a probe; its failure changes nothing."""
-        with contextlib.suppress(OSError, aiohttp.ClientError):
+        with contextlib.suppress(OSError, aiohttp.ClientError, UnknownPortError):
             await self._ask(action)
 
     async def _ask(self, action: Json) -> bool:
@@ -104,7 +108,11 @@ class Prober:
             return 200 <= answer.status < 400
 
     def _port(self, port: int | str) -> int:
-        return self.ports[port] if isinstance(port, str) else port
+        if isinstance(port, int):
+            return port
+        if port not in self.ports:
+            raise UnknownPortError(port)
+        return self.ports[port]
 
 
 # As the kubelet does: probes do not verify certificates.

@@ -26,7 +26,7 @@ class Policy(StrEnum):
 
 
 class BackOff:
-    """The delay before each restart: none, 10 s, 20 s, ... 300 s; forgiven after ten good minutes."""
+    """The delay before each restart: 0, 10, 20, ... 300 s; forgiven after ten good minutes."""
 
     def __init__(self) -> None:
         self._delay_s = 0.0

@@ -11,7 +11,7 @@ from tests.cluster.agent import container, variables, volumes
 Json = dict[str, Any]
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_SCRATCH = "/tmp"  # noqa: S108 - private to each container
+_SCRATCH = "/tmp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,9 @@ async def plan(
     command = manifest.get("command") or image.entrypoint
     words = [variables.expanded(word, env) for word in (*command, *manifest.get("args", []))]
     if not words:
-        raise variables.ConfigError(f"container {manifest['name']!r}: neither it nor its image has a command")
+        raise variables.ConfigError(
+            f"container {manifest['name']!r}: neither it nor its image has a command"
+        )
     folder = place.folder / "containers" / manifest["name"]
     log = place.data.logs / metadata["namespace"] / metadata["name"] / f"{manifest['name']}.log"
     return container.Plan(

@@ -144,7 +144,10 @@ class Pod:
         """Whether each condition holds, with a reason where it does not."""
         finished = self.phase in ("Succeeded", "Failed")
         unready = [c.name for c in self.containers if not c.ready]
-        ready = (not unready and self.initialized, "PodCompleted" if finished else "ContainersNotReady")
+        ready = (
+            not unready and self.initialized,
+            "PodCompleted" if finished else "ContainersNotReady",
+        )
         return {
             "PodScheduled": (True, ""),
             "Initialized": (self.initialized, "ContainersNotInitialized"),
@@ -176,9 +179,7 @@ class Pod:
         ]
 
 
-def _condition(
-    kind: str, *, holds: bool, reason: str, known: Json | None, now: datetime
-) -> Json:
+def _condition(kind: str, *, holds: bool, reason: str, known: Json | None, now: datetime) -> Json:
     value = "True" if holds else "False"
     since = known["lastTransitionTime"] if known and known["status"] == value else stamp(now)
     shown = {"type": kind, "status": value, "lastTransitionTime": since}

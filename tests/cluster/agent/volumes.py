@@ -12,7 +12,7 @@ Json = dict[str, Any]
 # (audience or "", expiration in seconds) -> token
 MakeToken = Callable[[str, int], Awaitable[str]]
 
-# A tenth of a token's life is left when the file gets a new one, as applications are told to expect.
+# As the kubelet: a token is replaced when four fifths of its life are over.
 _REFRESH_AT = 0.8
 _TOKEN_LIFE_S = 3600
 
@@ -63,7 +63,9 @@ class Volumes:
             for source in volume.get("projected", {}).get("sources", [])
             if "serviceAccountToken" in source
         ]
-        return min((s.get("expirationSeconds", _TOKEN_LIFE_S) for s in sources), default=_TOKEN_LIFE_S)
+        return min(
+            (s.get("expirationSeconds", _TOKEN_LIFE_S) for s in sources), default=_TOKEN_LIFE_S
+        )
 
     async def _files(self, volume: Json) -> dict[str, bytes]:
         match volume:
@@ -78,7 +80,9 @@ class Volumes:
                 return await self._source({k: v for k, v in volume.items() if k != "name"})
             case _:
                 kinds = ", ".join(k for k in volume if k != "name")
-                raise variables.ConfigError(f"volume {volume['name']!r}: {kinds} is not supported here")
+                raise variables.ConfigError(
+                    f"volume {volume['name']!r}: {kinds} is not supported here"
+                )
 
     async def _source(self, source: Json) -> dict[str, bytes]:
         match source:
@@ -100,7 +104,9 @@ class Volumes:
                 made = await self.make_token(token.get("audience", ""), life_s)
                 return {token["path"]: made.encode()}
             case _:
-                raise variables.ConfigError(f"volume source {', '.join(source)} is not supported here")
+                raise variables.ConfigError(
+                    f"volume source {', '.join(source)} is not supported here"
+                )
 
 
 def _chosen(files: dict[str, bytes], reference: Json) -> dict[str, bytes]:
@@ -109,7 +115,9 @@ def _chosen(files: dict[str, bytes], reference: Json) -> dict[str, bytes]:
         return files
     missing = [i["key"] for i in items if i["key"] not in files]
     if missing and not reference.get("optional"):
-        raise variables.ConfigError(f"no key {missing[0]!r} for the volume's item; has: {list(files)}")
+        raise variables.ConfigError(
+            f"no key {missing[0]!r} for the volume's item; has: {list(files)}"
+        )
     return {i["path"]: files[i["key"]] for i in items if i["key"] in files}
 
 

@@ -31,7 +31,15 @@ def build(recipe: recipes.GoRecipe) -> Path:
 
 
 def _compile(recipe: recipes.GoRecipe, *, into: Path) -> None:
-    command = [toolchain.go(), "build", "-v", "-o", f"{into}/", "-ldflags", recipe.ldflags]
+    command: list[str | Path] = [
+        toolchain.go(),
+        "build",
+        "-v",
+        "-o",
+        f"{into}/",
+        "-ldflags",
+        recipe.ldflags,
+    ]
     if recipe.tags:
         command += ["-tags", recipe.tags]
     process = subprocess.Popen(
@@ -76,12 +84,14 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def extract(recipe: recipes.DataRecipe) -> Path:
-    """The folder with the module's data files; raises `BuildError` when the hash is not the pinned one."""
+    """The folder with the module's data; raises `BuildError` if its hash is not as pinned."""
     with cache.filled(recipe.cached) as work:
         if work:
             path, version, digest = recipe.pinned
             progress.say(f"fetching {path} {version}")
-            _unpack(_download(path, version, digest), f"{path}@{version}/{recipe.inside}/", into=work)
+            _unpack(
+                _download(path, version, digest), f"{path}@{version}/{recipe.inside}/", into=work
+            )
     return recipe.cached
 
 

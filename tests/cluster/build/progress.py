@@ -1,4 +1,4 @@
-"""One line that says how far a long step is: rewritten in place on a terminal, repeated elsewhere."""
+"""One line on how far a long step is: rewritten in place on a terminal, repeated elsewhere."""
 
 import sys
 import threading

@@ -27,10 +27,12 @@ class GoRecipe:
 
     @property
     def folder(self) -> Path:
+        """Where its go.mod is."""
         return RECIPES / self.name
 
     @property
     def binaries(self) -> tuple[str, ...]:
+        """Names of the finished files."""
         return tuple(package.rsplit("/", 1)[-1] for package in self.packages)
 
     @property
@@ -51,10 +53,15 @@ _VERSION = "k8s.io/component-base/version"
 
 KUBERNETES = GoRecipe(
     name="kubernetes",
-    packages=("k8s.io/kubernetes/cmd/kube-apiserver", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    packages=(
+        "k8s.io/kubernetes/cmd/kube-apiserver",
+        "k8s.io/kubernetes/cmd/kube-controller-manager",
+    ),
     package_count=2449,
     minutes=9,
-    ldflags=f"-s -w -X {_VERSION}.gitVersion=v1.37.2 -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=37",
+    ldflags=(
+        f"-s -w -X {_VERSION}.gitVersion=v1.37.2 -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=37"
+    ),
 )
 
 PROMETHEUS = GoRecipe(
@@ -85,6 +92,7 @@ class DataRecipe:
 
     @property
     def cached(self) -> Path:
+        """The folder in the cache that holds, or will hold, the data."""
         digest = hashlib.sha256("".join(self.pinned).encode()).hexdigest()[:16]
         return layout.cache_dir() / f"{self.name}-{digest}"
 

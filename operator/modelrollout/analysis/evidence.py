@@ -7,10 +7,11 @@ here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, assert_never
 
-from modelrollout.analysis import rates, reading, storing
-from modelrollout.analysis.counts import Counts, CountsError, RateCounts
+from modelrollout.analysis import mean_reading, means, rate_reading, rates, storing
+from modelrollout.analysis.counts import Counts, CountsError, MeanCounts, RateCounts
+from modelrollout.analysis.means import MeanEvidence
 from modelrollout.analysis.questions import Kind, Question
 from modelrollout.analysis.rates import RateEvidence
 from modelrollout.analysis.verdicts import Judgement
@@ -22,7 +23,7 @@ __all__ = ["Evidence", "advance", "fresh", "judge"]
 class Evidence:
     """All that is remembered of one metric in one rollout: some 50 numbers, flat in age."""
 
-    sums: RateEvidence
+    sums: RateEvidence | MeanEvidence
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` returns an equal object."""
@@ -40,7 +41,9 @@ def fresh(question: Question) -> Evidence:
         case Kind.RATE:
             return Evidence(rates.fresh(question))
         case Kind.MEAN:
-            raise NotImplementedError("means follow")
+            return Evidence(means.fresh(question))
+        case _:
+            assert_never(question.kind)
 
 
 def advance(
@@ -48,12 +51,13 @@ def advance(
 ) -> Evidence:
     """The evidence after one look within one step: one stratum, counted exactly once.
 
-    Raises CountsError where the counts are not of the question's kind.
+    Raises CountsError where the counts are not of the kind of the evidence.
     """
-    match candidate, stable:
-        case RateCounts(), RateCounts() if question.kind is Kind.RATE:
-            sums = rates.advance(evidence.sums, question, candidate=candidate, stable=stable)
-            return Evidence(sums)
+    match evidence.sums, candidate, stable:
+        case RateEvidence() as sums, RateCounts(), RateCounts():
+            return Evidence(rates.advance(sums, question, candidate=candidate, stable=stable))
+        case MeanEvidence() as sums, MeanCounts(), MeanCounts():
+            return Evidence(means.advance(sums, candidate=candidate, stable=stable))
         case _:
             raise CountsError(
                 f"expected counts of a {question.kind} for both arms, found "
@@ -63,4 +67,10 @@ def advance(
 
 def judge(evidence: Evidence, question: Question, *, tries: int = 1) -> Judgement:
     """What the evidence says now; `tries` counts the attempts of this revision from 1."""
-    return reading.judge(evidence.sums, question, tries=tries)
+    match evidence.sums:
+        case RateEvidence() as sums:
+            return rate_reading.judge(sums, question, tries=tries)
+        case MeanEvidence() as sums:
+            return mean_reading.judge(sums, question, tries=tries)
+        case _:
+            assert_never(evidence.sums)

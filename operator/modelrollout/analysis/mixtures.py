@@ -16,7 +16,7 @@ from scipy import special
 Array = NDArray[np.float64]
 
 TUNED_POINTS = 12
-WIDE_RATIOS = np.geomspace(1.5, 60.0, 10)
+WIDE_RATIOS = np.geomspace(1.5, 20.0, 8)
 REACH = math.log(60.0)
 """Largest log ratio that is looked at, in either direction."""
 
@@ -43,13 +43,12 @@ def effects(*, information: float, alpha: float) -> tuple[Array, Array]:
     """Log ratios above 0 and their log weights, for `information` = sum m w (1 - w) planned.
 
     Twelve equiprobable points of a half-normal with variance `information_scale / information`,
-    and ten log-uniform ratios from 1.5 to 60.
+    and eight log-uniform ratios from 1.5 to 20 (still larger ones are caught by those at once).
     """
     spread = math.sqrt(information_scale(alpha) / information)
     quantiles = (np.arange(TUNED_POINTS) + 0.5) / TUNED_POINTS
     tuned = np.minimum(spread * special.ndtri(0.5 + quantiles / 2.0), REACH)
     points = np.concatenate([tuned, np.log(WIDE_RATIOS)])
-    weights = np.concatenate(
-        [np.full(TUNED_POINTS, 0.5 / TUNED_POINTS), np.full(len(WIDE_RATIOS), 0.05)]
-    )
+    sizes = [len(tuned), len(WIDE_RATIOS)]
+    weights = np.repeat([0.5 / size for size in sizes], sizes)
     return points, np.log(weights)

@@ -17,6 +17,8 @@ import numpy as np
 
 from modelrollout.analysis.mixtures import Array
 
+Number = float | Array
+
 TOLERANCE = 1e-12
 MOST_STEPS = 80
 
@@ -25,44 +27,45 @@ MOST_STEPS = 80
 class Line:
     """The boundary c = offset + slope * s; the margin is reached where c lies on or above it."""
 
-    offset: float
-    slope: float
+    offset: Number
+    slope: Number
 
     def at(self, stable: Array) -> Array:
         """The candidate's rate on the line where stable has rate `stable`."""
-        return self.offset + self.slope * stable
+        return np.asarray(self.offset + self.slope * stable, dtype=np.float64)
 
 
-def project(line: Line, *, alt_c: Array, alt_s: Array, n_c: float, n_s: float) -> Array:
+def project(line: Line, *, alt_c: Array, alt_s: Array, n_c: Number, n_s: Number) -> Array:
     """Stable's rate at the projection of (alt_c, alt_s) on `line`, weighted by the arms' trials.
 
-    Minimises n_c KL(alt_c | c) + n_s KL(alt_s | s) along the line. Arrays broadcast. The
+    Minimises n_c KL(alt_c | c) + n_s KL(alt_s | s) along the line; everything broadcasts. The
     stationarity condition, cleared of its pole at s = 0 or 1, is almost linear; Newton inside
     the bracket given by the two coordinates of the alternative needs three or four steps.
     """
     crossing = (alt_c - line.offset) / line.slope
-    ceiling = min(1.0, (1.0 - line.offset) / line.slope)
+    ceiling = np.minimum(1.0, (1.0 - line.offset) / line.slope)
     low = np.maximum(np.minimum(crossing, alt_s), 0.0)
     high = np.minimum(np.maximum(crossing, alt_s), ceiling)
     pull = n_c * line.slope
     s = _first_guess(line, alt_c, alt_s, n_c, n_s)
     s = np.where((s <= low) | (s >= high), (low + high) / 2.0, s)
     for _ in range(MOST_STEPS):
-        c = line.at(s)
+        c = line.offset + line.slope * s
         spread_s, spread_c = s * (1.0 - s), c * (1.0 - c)
         share, gap = spread_s / spread_c, c - alt_c
         value = pull * gap * share + n_s * (s - alt_s)
-        high, low = np.where(value > 0, s, high), np.where(value > 0, low, s)
+        above = value > 0
+        high, low = np.where(above, s, high), np.where(above, low, s)
         bend = share * ((1.0 - 2.0 * s) / spread_s - line.slope * (1.0 - 2.0 * c) / spread_c)
         step = s - value / (pull * (line.slope * share + gap * bend) + n_s)
         step = np.where((step < low) | (step > high), (low + high) / 2.0, step)
-        if np.all(np.abs(step - s) <= TOLERANCE * step):
+        if (np.abs(step - s) <= TOLERANCE * step).all():
             return np.asarray(step, dtype=np.float64)
         s = step
     return np.asarray(s, dtype=np.float64)
 
 
-def _first_guess(line: Line, alt_c: Array, alt_s: Array, n_c: float, n_s: float) -> Array:
+def _first_guess(line: Line, alt_c: Array, alt_s: Array, n_c: Number, n_s: Number) -> Array:
     rate_c = np.maximum(alt_c, np.minimum(line.at(alt_s), 0.999999))
     precision_c = n_c * line.slope / (rate_c * (1.0 - rate_c))
     precision_s = n_s / (alt_s * (1.0 - alt_s))
@@ -71,41 +74,42 @@ def _first_guess(line: Line, alt_c: Array, alt_s: Array, n_c: float, n_s: float)
 
 
 def project_on_all(
-    lines: Sequence[Line], *, alt_c: Array, alt_s: Array, n_c: float, n_s: float
+    lines: Sequence[Line], *, alt_c: Array, alt_s: Array, n_c: Number, n_s: Number
 ) -> tuple[Array, Array]:
     """Projection (c0, s0) of alternatives below all lines on {c on or above every line}.
 
     The null of two margins of which the larger is tolerated is this convex intersection. At most
     two lines: the projection lies on one of them where the other also holds, else in their corner.
     """
-    first = lines[0]
-    s0 = project(first, alt_c=alt_c, alt_s=alt_s, n_c=n_c, n_s=n_s)
-    c0 = first.at(s0)
     if len(lines) == 1:
-        return c0, s0
-    second = lines[1]
-    s1 = project(second, alt_c=alt_c, alt_s=alt_s, n_c=n_c, n_s=n_s)
-    c1 = second.at(s1)
-    corner = (first.offset - second.offset) / (second.slope - first.slope)
-    holds_first, holds_second = c0 >= second.at(s0), c1 >= first.at(s1)
-    s = np.where(holds_first, s0, np.where(holds_second, s1, corner))
-    return np.where(holds_first, c0, np.where(holds_second, c1, first.at(s))), s
+        s = project(lines[0], alt_c=alt_c, alt_s=alt_s, n_c=n_c, n_s=n_s)
+        return lines[0].at(s), s
+    one, two = lines
+    shape = (2,) + (1,) * alt_c.ndim
+    both = Line(
+        np.array([one.offset, two.offset]).reshape(shape),
+        np.array([one.slope, two.slope]).reshape(shape),
+    )
+    s1, s2 = project(both, alt_c=alt_c, alt_s=alt_s, n_c=n_c, n_s=n_s)
+    corner = (one.offset - two.offset) / (two.slope - one.slope)
+    s = np.where(one.at(s1) >= two.at(s1), s1, np.where(two.at(s2) >= one.at(s2), s2, corner))
+    return np.maximum(one.at(s), two.at(s)), s
 
 
 def log_factor(
     *,
     alt: tuple[Array, Array],
     null: tuple[Array, Array],
-    n_c: float,
-    x_c: float,
-    n_s: float,
-    x_s: float,
+    n_c: Number,
+    x_c: Number,
+    n_s: Number,
+    x_s: Number,
 ) -> Array:
     """Log likelihood of the counts under `alt` minus that under its projection `null`."""
     return _log_ratio(alt[0], null[0], n_c, x_c) + _log_ratio(alt[1], null[1], n_s, x_s)
 
 
-def _log_ratio(p: Array, q: Array, trials: float, events: float) -> Array:
+def _log_ratio(p: Array, q: Array, trials: Number, events: Number) -> Array:
     # log1p of the relative change keeps all digits when both rates are nearly equal.
     odds_of_events = events * np.log1p((p - q) / q)
     return np.asarray(

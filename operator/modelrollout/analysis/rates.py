@@ -15,7 +15,7 @@ from modelrollout.analysis.dispersion import NoiseSums
 from modelrollout.analysis.questions import Question, RollBackWhen
 from modelrollout.analysis.ratio import RatioSums
 
-DEFAULT_INFORMATION = 30.0
+DEFAULT_INFORMATION = 20.0
 """Planned information when nothing is known: an hour at 10 requests/s and 0.5 % errors."""
 RAMP_SPREAD = 0.18
 """Mean of w (1 - w) over a ramp from 5 to 50 %: planned events times this is information."""

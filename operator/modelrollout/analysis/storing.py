@@ -6,11 +6,13 @@ the same result after a restart.
 
 from collections.abc import Mapping
 from dataclasses import astuple
-from typing import Any
+from typing import Any, assert_never
 
 from modelrollout.analysis.bets import Past
-from modelrollout.analysis.counts import RateCounts
+from modelrollout.analysis.counts import MeanCounts, RateCounts
 from modelrollout.analysis.dispersion import NoiseSums
+from modelrollout.analysis.means import MeanEvidence, Moments, Spread
+from modelrollout.analysis.questions import Kind
 from modelrollout.analysis.rates import RateEvidence, Standardised
 from modelrollout.analysis.ratio import RatioSums
 
@@ -19,10 +21,35 @@ class EvidenceError(ValueError):
     """Stored evidence cannot be read; starting anew is the remedy."""
 
 
-def to_json(sums: RateEvidence) -> dict[str, Any]:
+def to_json(sums: RateEvidence | MeanEvidence) -> dict[str, Any]:
     """The sums as dictionaries, lists and numbers."""
+    match sums:
+        case RateEvidence():
+            return _rate_to_json(sums)
+        case MeanEvidence():
+            return _mean_to_json(sums)
+        case _:
+            assert_never(sums)
+
+
+def from_json(stored: Mapping[str, Any]) -> RateEvidence | MeanEvidence:
+    """The sums that `to_json` wrote. Raises EvidenceError."""
+    try:
+        match Kind(stored["kind"]):
+            case Kind.RATE:
+                return _rate_from_json(stored)
+            case Kind.MEAN:
+                return _mean_from_json(stored)
+    except (KeyError, TypeError, ValueError) as problem:
+        raise EvidenceError(
+            f"stored evidence is not readable ({problem!r}); it was edited or written by another "
+            f"version: begin with fresh evidence"
+        ) from problem
+
+
+def _rate_to_json(sums: RateEvidence) -> dict[str, Any]:
     return {
-        "kind": "rate",
+        "kind": str(Kind.RATE),
         "information": sums.information,
         "usual": sums.usual,
         "looks": sums.looks,
@@ -40,26 +67,51 @@ def to_json(sums: RateEvidence) -> dict[str, Any]:
     }
 
 
-def from_json(stored: Mapping[str, Any]) -> RateEvidence:
-    """The sums that `to_json` wrote. Raises EvidenceError."""
-    try:
-        return RateEvidence(
-            information=float(stored["information"]),
-            usual=None if stored["usual"] is None else float(stored["usual"]),
-            looks=int(stored["looks"]),
-            candidate=RateCounts(*stored["candidate"]),
-            stable=RateCounts(*stored["stable"]),
-            share=float(stored["share"]),
-            ratio=RatioSums(int(stored["tilt"]), tuple(map(float, stored["table"]))),
-            standardised=Standardised(*stored["standardised"]),
-            noise=NoiseSums(*stored["noise"]),
-            fading=Past(*stored["fading"]),
-            compared=Past(*stored["compared"]),
-            within=tuple(map(float, stored["within"])),
-            beyond=tuple(tuple(map(float, logs)) for logs in stored["beyond"]),
-        )
-    except (KeyError, TypeError, ValueError) as problem:
-        raise EvidenceError(
-            f"stored evidence is not readable ({problem!r}); it was edited or written by another "
-            f"version: begin with fresh evidence"
-        ) from problem
+def _rate_from_json(stored: Mapping[str, Any]) -> RateEvidence:
+    table = tuple(map(float, stored["table"]))
+    if len(table) != len(RatioSums().table):
+        raise ValueError(f"expected {len(RatioSums().table)} sums in the table, found {len(table)}")
+    return RateEvidence(
+        information=float(stored["information"]),
+        usual=None if stored["usual"] is None else float(stored["usual"]),
+        looks=int(stored["looks"]),
+        candidate=RateCounts(*stored["candidate"]),
+        stable=RateCounts(*stored["stable"]),
+        share=float(stored["share"]),
+        ratio=RatioSums(int(stored["tilt"]), table),
+        standardised=Standardised(*stored["standardised"]),
+        noise=NoiseSums(*stored["noise"]),
+        fading=Past(*stored["fading"]),
+        compared=Past(*stored["compared"]),
+        within=tuple(map(float, stored["within"])),
+        beyond=tuple(tuple(map(float, logs)) for logs in stored["beyond"]),
+    )
+
+
+def _mean_to_json(sums: MeanEvidence) -> dict[str, Any]:
+    return {
+        "kind": str(Kind.MEAN),
+        "pairs": sums.pairs,
+        "looks": sums.looks,
+        "bare": sums.bare,
+        "share": sums.share,
+        "candidate": [sums.candidate.count, sums.candidate.total],
+        "stable": [sums.stable.count, sums.stable.total],
+        "moments": list(astuple(sums.moments)),
+        "spreads": [list(astuple(sums.spread_c)), list(astuple(sums.spread_s))],
+    }
+
+
+def _mean_from_json(stored: Mapping[str, Any]) -> MeanEvidence:
+    spread_c, spread_s = stored["spreads"]
+    return MeanEvidence(
+        pairs=float(stored["pairs"]),
+        looks=int(stored["looks"]),
+        bare=int(stored["bare"]),
+        share=float(stored["share"]),
+        candidate=MeanCounts(*stored["candidate"]),
+        stable=MeanCounts(*stored["stable"]),
+        moments=Moments(*stored["moments"]),
+        spread_c=Spread(*spread_c),
+        spread_s=Spread(*spread_s),
+    )

@@ -1,0 +1,73 @@
+"""Users of the end-to-end tests: a bounded stream of requests, every answer counted at the client."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+MOST = 60_000
+"""Requests of one load at most; it stops by itself."""
+
+
+class Load:
+    """Sends `rate` requests a second through the gateway until it is left.
+
+    Attributes:
+        answered: answers by version.
+        codes: answers by status code.
+        failed: requests without an answer, by what was seen.
+        log: (monotonic seconds, version, code) of every answer.
+    """
+
+    def __init__(self, gateway_url: str, host: str, *, rate: float = 60.0) -> None:
+        self.url, self.host, self.rate = f"{gateway_url}/predict", host, rate
+        self.answered: Counter[str] = Counter()
+        self.codes: Counter[int] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.log: list[tuple[float, str, int]] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join(timeout=30)
+
+    async def _run(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=10)
+        connector = aiohttp.TCPConnector(limit=64)
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+            tasks: set[asyncio.Task[None]] = set()
+            began, sent = time.monotonic(), 0
+            while not self._ended.is_set() and sent < MOST:
+                task = asyncio.create_task(self._one(session))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+                sent += 1
+                pause_s = began + sent / self.rate - time.monotonic()
+                await asyncio.sleep(max(pause_s, 0))
+            await asyncio.gather(*tasks)
+
+    async def _one(self, session: aiohttp.ClientSession) -> None:
+        try:
+            async with session.get(self.url, headers={"Host": self.host}) as answer:
+                body = await answer.json(content_type=None)
+                version = body.get("model_version", "?") if isinstance(body, dict) else "?"
+        except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
+            self.failed[type(problem).__name__] += 1
+            return
+        self.answered[version] += 1
+        self.codes[answer.status] += 1
+        self.log.append((time.monotonic(), version, answer.status))

@@ -6,6 +6,11 @@ from typing import Final
 
 from modelrollout.api.status import HistoryEntry, ModelRolloutStatus
 
+RATE: Final = 120.0
+"""Requests per second: about a third of a core for users, gateway and models together."""
+LONGEST_S: Final = 240.0
+"""After this time an act that is not decided counts as undecided."""
+
 
 class Outcome(StrEnum):
     """How an act can end."""

@@ -16,7 +16,7 @@ def main() -> None:
         "sources": [{"name": "default", "url": sys.argv[1]}],
     }
     with helm.Config(namespace=NAMESPACE) as config:
-        config.install(str(CHART), "modelrollout", values)
+        config.install(str(CHART), "modelrollout", values, create_namespace=True)
 
 
 if __name__ == "__main__":

@@ -24,10 +24,6 @@ from examples.demo.world import Met, World
 from modelrollout.api.spec import ErrorRate
 from tests.cluster.handle import Cluster
 
-RATE: Final = 120.0
-"""Requests per second: about a third of a core for users, gateway and models together."""
-LONGEST_S: Final = 150.0
-"""After this time an act that is not decided counts as undecided."""
 _FRAME_S: Final = 0.25
 _AFTERMATH_S: Final = 2.0
 
@@ -94,7 +90,7 @@ class Demo:
         """From an empty cluster to the summary; gives the exit status."""
         self._console.rule("[bold]modelrollout: four releases")
         await self._build_stage()
-        users = Users(rate=RATE, seed=self._seed)
+        users = Users(rate=acts.RATE, seed=self._seed)
         async with (
             streams.watching(self._cluster, self._world),
             streams.traffic(self._cluster, self._world, users),
@@ -152,7 +148,7 @@ class Demo:
         return played
 
     async def _watch(self, act: Act, *, since: float) -> Ended:
-        world, deadline = self._world, since + LONGEST_S
+        world, deadline = self._world, since + acts.LONGEST_S
         with _Screen(self._console, world, act, since=since) as screen:
             while time.time() < deadline:
                 screen.draw()

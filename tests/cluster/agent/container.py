@@ -53,7 +53,6 @@ class Container:
     def __init__(self, process: asyncio.subprocess.Process, plan: Plan) -> None:
         self._process = process
         self._plan = plan
-        self._first = _only_child(process.pid)
 
     @classmethod
     async def start(cls, plan: Plan) -> "Container":
@@ -88,9 +87,12 @@ class Container:
 
     async def execute(self, command: Sequence[str]) -> int:
         """Run a command in the container; gives its exit code."""
+        first = self._first()
+        if not first:
+            return 1
         namespaces = ("--mount", "--net", "--pid", "--ipc", "--uts", "--root", "--wd")
         process = await asyncio.create_subprocess_exec(
-            *("nsenter", f"--target={self._first}", *namespaces, "--", *command),
+            *("nsenter", f"--target={first}", *namespaces, "--", *command),
             env=dict(self._plan.env),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
@@ -105,8 +107,17 @@ class Container:
 
     def _signal(self, number: signal.Signals) -> None:
         # Our child waits for the container's first process; signals are meant for the latter.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._first, number)
+        if first := self._first():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(first, number)
+
+    def _first(self) -> int | None:
+        pid = self._process.pid
+        try:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        return int(children[0]) if children else None
 
 
 async def _spawn(plan: Plan, report: int) -> asyncio.subprocess.Process:
@@ -152,7 +163,3 @@ def _read_once(pipe: int) -> bytes:
         return os.read(pipe, 4096)
     finally:
         os.close(pipe)
-
-
-def _only_child(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])

@@ -1,1 +1,1 @@
-
+"""The only I/O: Kubernetes and metric sources."""

@@ -1,0 +1,18 @@
+"""The kinds of objects that the operator touches, as the apiserver addresses them."""
+
+from typing import Final
+
+from modelrollout.routing.contract import Kind
+
+ROLLOUT: Final = Kind("modelrollout.dev", "v1alpha1", "modelrollouts", "ModelRollout")
+SERVICE: Final = Kind("", "v1", "services", "Service")
+POD: Final = Kind("", "v1", "pods", "Pod")
+SLICE: Final = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event")
+LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
+HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
+GRPC_ROUTE: Final = Kind("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
+WORKLOADS: Final = {
+    "Deployment": Kind("apps", "v1", "deployments", "Deployment"),
+    "StatefulSet": Kind("apps", "v1", "statefulsets", "StatefulSet"),
+}

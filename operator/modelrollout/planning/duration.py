@@ -24,6 +24,8 @@ RAREST = 1e-9
 LONGEST_S = 10 * 365 * 86400.0
 """Beyond ten years the answer is "never"."""
 
+PRECISION_S = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -94,7 +96,8 @@ def time_to_answer(
     else:
         if stable_mean is None or stable_sd is None or stable_sd < 0:
             raise ValueError(
-                f"expected stable_mean and stable_sd of at least 0, found {stable_mean}, {stable_sd}"
+                f"expected stable_mean, and stable_sd of at least 0, found {stable_mean} and "
+                f"{stable_sd}"
             )
         information = _mean_evidence(question, mean=stable_mean, sd=stable_sd, per_s=requests_per_s)
     seconds = _first_time(stages, information)
@@ -202,7 +205,7 @@ def _bisect(enough: Callable[[float], bool]) -> float | None:
         if high > LONGEST_S:
             return None
     low = 0.0 if high == 1.0 else high / 2.0
-    while high - low > 0.5:
+    while high - low > PRECISION_S:
         middle = (low + high) / 2.0
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high

@@ -113,12 +113,8 @@ class Apiserver:
         found: list[Json] = []
         following = ""
         while True:
-            wanted = {
-                **(query or {}),
-                "limit": "500",
-                **({"continue": following} * bool(following)),
-            }
-            page = await self.get(path, wanted)
+            more = {"continue": following} if following else {}
+            page = await self.get(path, {**(query or {}), "limit": "500", **more})
             if page is None:
                 return found
             found.extend(page.get("items") or [])

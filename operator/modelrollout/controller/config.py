@@ -1,0 +1,63 @@
+"""The administrator's configuration: one YAML file, read once at the start."""
+
+from pathlib import Path
+from typing import Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from modelrollout.adapters.prometheus import SourceConfig
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message says what to change."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, extra="forbid", frozen=True
+    )
+
+
+class LeaseName(_Part):
+    """Where the Lease lies by which the replicas elect their leader."""
+
+    namespace: str
+    name: str
+
+
+class Config(_Part):
+    """What the administrator decides.
+
+    Attributes:
+        namespaces: which are watched; none means all.
+        port: of health and metrics.
+        lease: of the leader.
+        verified_intents: an admission policy vouches for the names of people who give intents.
+        sources: of metrics, by name.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    port: int = Field(default=8080, ge=0, le=65535)
+    lease: LeaseName
+    verified_intents: bool = False
+    sources: tuple[SourceConfig, ...] = ()
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """The configuration in a file.
+
+        Raises:
+            ConfigError: when it is absent, no YAML, or not as it must be.
+        """
+        try:
+            return cls.model_validate(yaml.safe_load(file.read_text()))
+        except (OSError, yaml.YAMLError) as problem:
+            raise ConfigError(f"{file} cannot be read: {problem}") from problem
+        except ValidationError as problem:
+            wrong = "; ".join(
+                f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
+                for error in problem.errors(include_url=False, include_input=False)
+            )
+            raise ConfigError(f"{file} is not as expected: {wrong}") from problem

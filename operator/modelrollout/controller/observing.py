@@ -1,0 +1,185 @@
+"""Everything that one pass sees: versions, routes, people's intents, and the look that is due."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from modelrollout import metrics
+from modelrollout.adapters import kinds, versions
+from modelrollout.adapters.apiserver import Apiserver, path_of, path_to
+from modelrollout.adapters.prometheus import Sources
+from modelrollout.adapters.versions import Sighting
+from modelrollout.api import intents
+from modelrollout.api.spec import ModelRolloutSpec, Version
+from modelrollout.api.status import ModelRolloutStatus
+from modelrollout.domain import looking
+from modelrollout.domain.observed import Look, Observed
+from modelrollout.domain.reasons import Reason
+from modelrollout.routing import contract, providers
+from modelrollout.routing.contract import Reference
+
+Json = dict[str, Any]
+
+UNVERIFIED: Final = "unverified"
+_ROUTES_FRESH_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The rollout under observation.
+
+    Attributes:
+        live: the object as read.
+        spec: its spec, its metrics resolved.
+        status: its status as stored.
+        problem: what only code can see and what makes it unacceptable.
+    """
+
+    live: Json
+    spec: ModelRolloutSpec
+    status: ModelRolloutStatus
+    problem: Reason | None = None
+
+    @property
+    def rollout(self) -> contract.Rollout:
+        """The rollout as routing knows it."""
+        metadata = self.live["metadata"]
+        return contract.Rollout(metadata["namespace"], metadata["name"], metadata["uid"], self.spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen, and the live routes that the provider's changes start from."""
+
+    observed: Observed
+    routes: Mapping[Reference, Json]
+
+
+class Observer:
+    """Reads live objects and, when a look is due, the metric sources."""
+
+    def __init__(
+        self,
+        apiserver: Apiserver,
+        sources: Sources,
+        *,
+        namespaces: Sequence[str],
+        verified_intents: bool,
+    ) -> None:
+        self._apiserver, self._sources = apiserver, sources
+        self._namespaces, self._verified = namespaces, verified_intents
+        self._routes: tuple[float, list[Json]] = (0.0, [])
+        self._reading_routes = asyncio.Lock()
+
+    async def observe(self, subject: Subject, *, now: float) -> Sight:
+        """One observation.
+
+        Raises:
+            ApiError: when the apiserver refuses or does not answer.
+        """
+        sightings, routes, others = await asyncio.gather(
+            self._versions(subject), self._live(subject), self._others(subject)
+        )
+        provider = providers.chosen(subject.spec)
+        look = await self._look(subject, sightings, now=now)
+        observed = replace(
+            self.outline(subject.live),
+            versions={name: sighting.seen for name, sighting in sightings.items()},
+            traffic=provider.read(subject.rollout, routes, others=others),
+            look=look,
+            problem=subject.problem,
+        )
+        return Sight(observed, routes)
+
+    def outline(self, live: Json) -> Observed:
+        """What the rollout's own metadata says."""
+        metadata = live["metadata"]
+        given = intents.from_annotations(metadata.get("annotations") or {})
+        if not self._verified:
+            given = tuple(replace(intent, by=UNVERIFIED) for intent in given)
+        return Observed(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata["uid"],
+            generation=metadata.get("generation", 0),
+            deleting="deletionTimestamp" in metadata,
+            intents=given,
+        )
+
+    async def _versions(self, subject: Subject) -> dict[str, Sighting]:
+        namespace = subject.live["metadata"]["namespace"]
+        under_way = subject.status.rollout is not None
+        seen = await asyncio.gather(
+            *(
+                versions.sight(self._apiserver, version, namespace=namespace, with_pods=under_way)
+                for version in subject.spec.versions
+            )
+        )
+        return {
+            version.name: sighting
+            for version, sighting in zip(subject.spec.versions, seen, strict=True)
+        }
+
+    async def _live(self, subject: Subject) -> dict[Reference, Json]:
+        wanted = providers.chosen(subject.spec).needs(subject.rollout)
+        found = await asyncio.gather(
+            *(self._apiserver.get(path_to(reference)) for reference in wanted)
+        )
+        return {
+            reference: route
+            for reference, route in zip(wanted, found, strict=True)
+            if route is not None
+        }
+
+    async def _others(self, subject: Subject) -> list[Json]:
+        """All routes, while ours is not confirmed: one of them may stand before it."""
+        if subject.status.decision.confirmed_at is not None:
+            return []
+        async with self._reading_routes:
+            at, routes = self._routes
+            if time.monotonic() - at > _ROUTES_FRESH_S:
+                routes = await self._all_routes()
+                self._routes = (time.monotonic(), routes)
+            return routes
+
+    async def _all_routes(self) -> list[Json]:
+        spaces: Sequence[str | None] = self._namespaces or (None,)
+        pages = await asyncio.gather(
+            *(self._apiserver.items(path_of(kinds.HTTP_ROUTE, space)) for space in spaces)
+        )
+        return [route for page in pages for route in page]
+
+    async def _look(
+        self, subject: Subject, sightings: Mapping[str, Sighting], *, now: float
+    ) -> Look | None:
+        if subject.problem is not None:
+            return None
+        facts = self._sources.facts()
+        used = {
+            metric.source or subject.spec.analysis.source
+            for metric in subject.spec.analysis.metrics
+        }
+        slowest_s = max(
+            (facts[name].scrape_interval_s for name in used if name in facts), default=0.0
+        )
+        window = looking.due(now, subject.spec, subject.status, scrape_interval_s=slowest_s)
+        if window is None:
+            return None
+        arms = {
+            version.name: _arm(version, sightings[version.name])
+            for version in subject.spec.versions
+            if version.name in {window.candidate, window.stable}
+        }
+        namespace = subject.live["metadata"]["namespace"]
+        return await self._sources.look(subject.spec, namespace=namespace, window=window, arms=arms)
+
+
+def _arm(version: Version, sighting: Sighting) -> metrics.ArmSeen:
+    return metrics.ArmSeen(
+        service=version.service.name,
+        port=version.service.port,
+        workload=version.workload.name if version.workload else "",
+        pods=sighting.pods,
+    )

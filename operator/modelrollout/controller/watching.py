@@ -1,0 +1,96 @@
+"""kopf as informer, login and process shell: its handlers put keys on our queue, and nothing else.
+
+Events are hints. Every pass reads the objects it decides on; a sweep repairs what no event told.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import kopf
+
+from modelrollout.adapters import kinds, versions
+from modelrollout.controller.index import Index
+from modelrollout.controller.queue import Queue
+from modelrollout.routing.contract import Kind
+
+Json = dict[str, Any]
+
+_LONGEST_PAUSE_S: Final = 30.0
+_WATCHED: Final = (
+    kinds.SERVICE,
+    kinds.HTTP_ROUTE,
+    kinds.GRPC_ROUTE,
+    *kinds.WORKLOADS.values(),
+)
+
+
+class Backoffs:
+    """Pauses between tries that never end; kopf iterates anew for each request."""
+
+    def __iter__(self) -> Iterator[float]:
+        pause_s = 1.0
+        while True:
+            yield pause_s
+            pause_s = min(_LONGEST_PAUSE_S, 2.0 * pause_s)
+
+
+def settings() -> kopf.OperatorSettings:
+    """Settings of kopf: without its own events, peering and scanning, and enduring towards the apiserver."""
+    made = kopf.OperatorSettings()
+    made.posting.enabled = False
+    made.peering.standalone = True
+    made.scanning.disabled = True
+    made.networking.error_backoffs = Backoffs()
+    made.networking.request_timeout = 30.0
+    made.networking.connect_timeout = 5.0
+    made.watching.server_timeout = 300.0
+    made.watching.client_timeout = 310.0
+    made.watching.chunk_size = 500
+    made.queueing.idle_timeout = 1.0
+    made.process.ultimate_exiting_timeout = 25.0
+    return made
+
+
+def registry(queue: Queue, index: Index) -> kopf.OperatorRegistry:
+    """The handlers: each turns a changed object into keys."""
+    made = kopf.OperatorRegistry()
+    kopf.on.login(registry=made)(_login)
+
+    async def rollout(namespace: str, name: str, body: Json, **_: object) -> None:
+        key = (namespace, name)
+        if body["metadata"].get("resourceVersion") != index.written.get(key):
+            queue.add(key)
+
+    async def endpoints(namespace: str, body: Json, **_: object) -> None:
+        labels = body["metadata"].get("labels") or {}
+        service = labels.get(versions.SERVICE_OF_SLICE, "")
+        for key in index.concerned((kinds.SLICE.kind, namespace, service)):
+            queue.add(key)
+
+    _on(kinds.ROLLOUT, made)(rollout)
+    _on(kinds.SLICE, made)(endpoints)
+    for kind in _WATCHED:
+        _on(kind, made)(_named(kind, queue, index))
+    return made
+
+
+def _named(kind: Kind, queue: Queue, index: Index) -> Any:
+    async def changed(namespace: str, name: str, **_: object) -> None:
+        for key in index.concerned((kind.kind, namespace, name)):
+            queue.add(key)
+
+    return changed
+
+
+def _on(kind: Kind, registry: kopf.OperatorRegistry) -> Any:
+    return kopf.on.event(
+        group=kind.group,
+        version=kind.version,
+        plural=kind.plural,
+        id=kind.plural,
+        registry=registry,
+    )
+
+
+async def _login(**given: Any) -> kopf.ConnectionInfo | None:
+    return kopf.login_with_service_account(**given) or kopf.login_with_kubeconfig(**given)

@@ -35,7 +35,7 @@ class Backoffs:
 
 
 def settings() -> kopf.OperatorSettings:
-    """Settings of kopf: without its own events, peering and scanning, and enduring towards the apiserver."""
+    """Settings of kopf: no events, peering or scanning of its own; patient with the apiserver."""
     made = kopf.OperatorSettings()
     made.posting.enabled = False
     made.peering.standalone = True

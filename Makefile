@@ -35,7 +35,7 @@ tour: $(VENV)/runtime.stamp ## two rollouts on virtual time, drawn in the termin
 	@$(PY) -m modelrollout.tour
 
 demo: $(VENV)/tests.stamp ## the whole line for real: cluster, models, traffic, four rollouts (KEEP=1, SEED=n)
-	@$(PY) -m tests.cluster demo
+	@$(PY) -m examples.demo
 
 test: test-unit test-cluster ## everything that is checked before a change lands
 
@@ -43,11 +43,11 @@ test-unit: $(VENV)/tests.stamp ## pure code and whole rollouts on virtual time
 	@$(PY) -m pytest tests/unit tests/stories -n 2 -q
 
 test-cluster: $(VENV)/tests.stamp ## end to end on a real control plane with real traffic
-	@$(PY) -m tests.cluster run -- $(abspath $(PY)) -m pytest tests/cluster/selftest tests/e2e -m "not long" -n 4 --dist loadgroup -q
+	@$(PY) -m tests.cluster run --image mlserver -- $(abspath $(PY)) -m pytest tests/cluster/selftest tests/e2e -m "not long" -n 4 --dist loadgroup -q
 
 test-all: test-unit $(VENV)/tests.stamp ## what takes longer, too
 	@$(PY) -m pytest tests/unit tests/stories -n 2 -q -m long
-	@$(PY) -m tests.cluster run -- $(abspath $(PY)) -m pytest tests/cluster/selftest tests/e2e -n 4 --dist loadgroup -q
+	@$(PY) -m tests.cluster run --image mlserver -- $(abspath $(PY)) -m pytest tests/cluster/selftest tests/e2e -n 4 --dist loadgroup -q
 
 check: $(VENV)/tests.stamp ## style, types, arrows between the rooms, generated files
 	$(PY) -m ruff check .
@@ -68,6 +68,7 @@ generate: $(VENV)/tests.stamp ## files made from code: the CRD, the chart's copy
 lock: ## pin all dependencies anew, with hashes (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o operator/requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml tests/requirements.in -o tests/requirements.lock
+	for image in tests/cluster/images/*.in; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $$image -o $${image%.in}.lock; done
 
 clean: ## remove what was installed into this checkout
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build

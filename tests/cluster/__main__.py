@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.cluster import doors, isolation, layout
-from tests.cluster.build import binaries, gobuild, progress
+from tests.cluster.build import binaries, environments, gobuild, progress
 
 _DOORS = ("apiserver", "gateway", "prometheus")
 
@@ -17,6 +17,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         binaries.ensure()
+        for name in arguments.image:
+            environments.ensure(name)
         match arguments.action:
             case "build":
                 return 0
@@ -34,9 +36,19 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
     actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("build", help="only build what is missing in the cache")
-    actions.add_parser("up", help="start the cluster and keep it up until Ctrl-C")
-    run = actions.add_parser("run", help="start the cluster, run a command in it, take it down")
+    images = argparse.ArgumentParser(add_help=False)
+    images.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        choices=environments.KNOWN,
+        help="build the environment of this third-party image, too",
+    )
+    actions.add_parser("build", parents=[images], help="only build what is missing in the cache")
+    actions.add_parser("up", parents=[images], help="start the cluster, keep it up until Ctrl-C")
+    run = actions.add_parser(
+        "run", parents=[images], help="start the cluster, run a command in it, take it down"
+    )
     run.add_argument(
         "--keep", action="store_true", help="keep it up after the command, until Ctrl-C"
     )

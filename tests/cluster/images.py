@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cluster import layout
-from tests.cluster.build import recipes
-
-LOCKS = layout.PACKAGE / "images"
+from tests.cluster.build import environments, recipes
 
 
 class UnknownImageError(Exception):
@@ -35,9 +33,6 @@ _CHECKOUT = Image(
     env={"PYTHONPATH": f"{layout.CHECKOUT / 'operator'}{os.pathsep}{layout.CHECKOUT}"},
 )
 
-# Third-party servers, each in an environment of its own: `images/<name>.lock` pins it by hash.
-THIRD_PARTY = ("mlserver", "kserve")
-
 
 def find(reference: str) -> Image:
     """The row for an image reference such as `registry.example/team/modelrollout:dev`.
@@ -54,7 +49,7 @@ def find(reference: str) -> Image:
         case "prometheus":
             folder = recipes.PROMETHEUS.cached
             return Image(entrypoint=(str(folder / "prometheus"),), path=(folder,))
-        case server if server in THIRD_PARTY:
+        case server if server in environments.KNOWN:
             return _third_party(server)
         case _:
             raise UnknownImageError(
@@ -63,13 +58,8 @@ def find(reference: str) -> Image:
             )
 
 
-def environment_folder(name: str) -> Path:
-    """Where the environment of a third-party image lies in the cache, built or not."""
-    raise NotImplementedError(name)
-
-
 def _third_party(name: str) -> Image:
-    folder = environment_folder(name)
+    folder = environments.folder(name)
     if not folder.exists():
         raise UnknownImageError(
             f"the environment of image {name!r} is not built: start the cluster with "

@@ -5,6 +5,7 @@ validity asks. Which bets are held only decides how fast evidence grows. Rates h
 the bad outcome: events where lower is better, the others where higher is better.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -106,15 +107,15 @@ HARM_WEIGHTS: Array = np.array([0.15] * len(HARM_LOG_ODDS) + [0.25])
 
 
 def harmful_rates(
-    held: Beliefs, line: projected.Line, *, past: Past, fading: Past
+    held: Beliefs, lines: Sequence[projected.Line], *, past: Past, fading: Past
 ) -> tuple[Array, Array]:
-    """Pairs (candidate, stable) beyond `line`, for evidence of "worse than the margin".
+    """Pairs (candidate, stable) beyond all `lines`, for evidence of "worse than the margin".
 
-    Stable at its fading rate, the candidate at fixed log odds beyond the margin, and last at its
-    own rate so far; that one stands on the line, which bets nothing, while it is not beyond it.
+    Stable at its fading rate, the candidate at fixed log odds beyond the larger margin, and last
+    at its own rate so far; that one stands on the line, and bets nothing, while it is not beyond.
     """
     stable = (fading.bad_s + held.bad) / (fading.trials_s + held.trials)
-    edge = min(line.offset + line.slope * stable, 1.0 - 1e-6)
+    edge = min(max(float(line.offset + line.slope * stable) for line in lines), 1.0 - 1e-6)
     odds = edge / (1.0 - edge) * np.exp(HARM_LOG_ODDS)
     own = (past.bad_c + held.bad) / (past.trials_c + held.trials)
     candidate = np.append(odds / (1.0 + odds), max(own, edge))

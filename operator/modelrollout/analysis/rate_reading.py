@@ -110,11 +110,8 @@ class _Reading:
         return mixtures.log_mean_exp(logs, np.log(rates.held(self.evidence, self.question).weights))
 
     def _beyond_margin(self) -> float:
-        # Tolerated is the union of both margins, so both must be rejected: the smaller e-value.
-        return min(
-            mixtures.log_mean_exp(np.asarray(logs) / self.dispersion, np.log(bets.HARM_WEIGHTS))
-            for logs in self.evidence.beyond
-        )
+        logs = np.asarray(self.evidence.beyond) / self.dispersion
+        return mixtures.log_mean_exp(logs, np.log(bets.HARM_WEIGHTS))
 
     def conclusion(self, log_es: LogEs) -> tuple[Verdict, Because | None]:
         verdict = concluding.verdict(log_es, self.question, tries=self.tries)

@@ -65,7 +65,7 @@ class RateEvidence:
         fading: recent bad outcomes and trials.
         compared: all bad outcomes and trials of looks that compare.
         within: log capital of each bet on "within the margin".
-        beyond: for each margin, log capital of each bet on "beyond it".
+        beyond: log capital of each bet on "beyond the margin".
     """
 
     information: float
@@ -80,7 +80,7 @@ class RateEvidence:
     fading: bets.Past = field(default_factory=bets.Past)
     compared: bets.Past = field(default_factory=bets.Past)
     within: tuple[float, ...] = ()
-    beyond: tuple[tuple[float, ...], ...] = ()
+    beyond: tuple[float, ...] = ()
 
 
 def fresh(question: Question) -> RateEvidence:
@@ -100,11 +100,12 @@ def prepared(evidence: RateEvidence, question: Question) -> RateEvidence:
     """The evidence with bets for the margins asked about; those that came new begin at 0."""
     lines = bets.lines(question)
     bets_within = len(held(evidence, question).weights) if lines else 0
-    harm_lines = len(lines) if question.roll_back_when is RollBackWhen.WORSE_THAN_MARGIN else 0
+    asked_beyond = lines and question.roll_back_when is RollBackWhen.WORSE_THAN_MARGIN
+    bets_beyond = len(bets.HARM_WEIGHTS) if asked_beyond else 0
     if len(evidence.within) != bets_within:
         evidence = replace(evidence, within=(0.0,) * bets_within)
-    if len(evidence.beyond) != harm_lines:
-        evidence = replace(evidence, beyond=((0.0,) * len(bets.HARM_WEIGHTS),) * harm_lines)
+    if len(evidence.beyond) != bets_beyond:
+        evidence = replace(evidence, beyond=(0.0,) * bets_beyond)
     return evidence
 
 
@@ -153,15 +154,19 @@ def _bet_within(
 
 def _bet_beyond(
     evidence: RateEvidence, question: Question, *, n_c: int, x_c: int, n_s: int, x_s: int
-) -> tuple[tuple[float, ...], ...]:
+) -> tuple[float, ...]:
     if not evidence.beyond:
         return ()
-    grown, beliefs = [], held(evidence, question)
-    for line, logs in zip(bets.lines(question), evidence.beyond, strict=True):
-        alt = bets.harmful_rates(beliefs, line, past=evidence.compared, fading=evidence.fading)
+    lines = bets.lines(question)
+    alt = bets.harmful_rates(
+        held(evidence, question), lines, past=evidence.compared, fading=evidence.fading
+    )
+    # With both margins the larger one is tolerated, and which that is may change with stable's
+    # rate. Each look pays the smaller of both factors: that is fair wherever the look stands.
+    # Two e-values over all looks, of which the smaller decides, would both grow while it changes.
+    gains = []
+    for line in lines:
         null_s = projected.project(line, alt_c=alt[0], alt_s=alt[1], n_c=n_c, n_s=n_s)
-        gained = projected.log_factor(
-            alt=alt, null=(line.at(null_s), null_s), n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s
-        )
-        grown.append(tuple((np.asarray(logs) + gained).tolist()))
-    return tuple(grown)
+        null = (line.at(null_s), null_s)
+        gains.append(projected.log_factor(alt=alt, null=null, n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s))
+    return tuple((np.asarray(evidence.beyond) + np.min(gains, axis=0)).tolist())

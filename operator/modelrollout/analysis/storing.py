@@ -67,7 +67,7 @@ def _rate_to_json(sums: RateEvidence) -> dict[str, Any]:
         "fading": _row(sums.fading),
         "compared": _row(sums.compared),
         "within": list(sums.within),
-        "beyond": [list(logs) for logs in sums.beyond],
+        "beyond": list(sums.beyond),
     }
 
 
@@ -88,7 +88,7 @@ def _rate_from_json(stored: Mapping[str, Any]) -> RateEvidence:
         fading=Past(*stored["fading"]),
         compared=Past(*stored["compared"]),
         within=tuple(map(float, stored["within"])),
-        beyond=tuple(tuple(map(float, logs)) for logs in stored["beyond"]),
+        beyond=tuple(map(float, stored["beyond"])),
     )
 
 

@@ -8,6 +8,7 @@ here is kept there. All arrays have the shape (looks, runs).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -233,38 +234,32 @@ def _within(bad: RateLooks, question: Question, noise: Floats) -> Floats:
         plugged = [totals.rate(held) for totals in seen]
         fixed = np.broadcast_to(np.array(held.grid), (len(total), len(held.grid)))
         equal = np.concatenate([*plugged, fixed], axis=1)
-        total += _gains(
-            bad, look, (equal, equal), lambda **given: projected.project_on_all(lines, **given)
-        )
+        total += _gains(bad, look, (equal, equal), partial(projected.project_on_all, lines))
         out[look] = _mixed(total / noise[look][:, None], np.log(held.weights))
     return out
 
 
 def _beyond(bad: RateLooks, question: Question, noise: Floats) -> Floats:
-    logs = [_beyond_line(bad, question, line, noise) for line in bets.lines(question)]
-    return np.asarray(np.min(logs, axis=0))
-
-
-def _beyond_line(bad: RateLooks, question: Question, line: projected.Line, noise: Floats) -> Floats:
-    held = bets.beliefs(question.better, usual=question.usual_rate)
+    held, lines = bets.beliefs(question.better, usual=question.usual_rate), bets.lines(question)
     out, total = np.empty(bad.n_c.shape), np.zeros((bad.n_c.shape[1], len(bets.HARM_WEIGHTS)))
-
-    def on_line(**given: Floats) -> tuple[Floats, Floats]:
-        stable = projected.project(line, **given)
-        return line.at(stable), stable
-
     for look, (past, fading) in enumerate(
         zip(_seen(bad, keep=1.0), _seen(bad, keep=bets.FADE), strict=True)
     ):
         stable = np.asarray((fading.bad_s + held.bad) / (fading.trials_s + held.trials))
-        edge = np.minimum(line.offset + line.slope * stable, 1.0 - 1e-6)
+        edge = np.max([line.at(stable) for line in lines], axis=0)
+        edge = np.minimum(edge, 1.0 - 1e-6)
         odds = edge / (1.0 - edge) * np.exp(bets.HARM_LOG_ODDS)
         own = (past.bad_c + held.bad) / (past.trials_c + held.trials)
         candidate = np.concatenate([odds / (1.0 + odds), np.maximum(own, edge)], axis=1)
         both = (candidate, np.broadcast_to(stable, candidate.shape))
-        total += _gains(bad, look, both, on_line)
+        total += np.min([_gains(bad, look, both, partial(_onto, line)) for line in lines], axis=0)
         out[look] = _mixed(total / noise[look][:, None], np.log(bets.HARM_WEIGHTS))
     return out
+
+
+def _onto(line: projected.Line, **given: Floats) -> tuple[Floats, Floats]:
+    stable = projected.project(line, **given)
+    return line.at(stable), stable
 
 
 def _limit(drawn: RateLooks, question: Question, noise: Floats) -> Floats | None:

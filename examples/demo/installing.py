@@ -10,10 +10,11 @@ NAMESPACE = "modelrollout"
 
 
 def main() -> None:
-    """`installing.py PROMETHEUS_URL`."""
+    """`installing.py NAME=PROMETHEUS_URL ...`: the metric sources that rollouts may name."""
+    named = (argument.partition("=") for argument in sys.argv[1:])
     values = {
         "image": {"repository": "modelrollout", "tag": "dev"},
-        "sources": [{"name": "default", "url": sys.argv[1]}],
+        "sources": [{"name": name, "url": url, "scrapeInterval": "2s"} for name, _, url in named],
     }
     with helm.Config(namespace=NAMESPACE) as config:
         config.install(str(CHART), "modelrollout", values, create_namespace=True)

@@ -16,7 +16,12 @@ OPERATOR_NAMESPACE: Final = "modelrollout"
 
 def install_operator(cluster: Cluster) -> None:
     """Install the chart, as a user does, and wait until the operator is ready."""
-    command = [sys.executable, "-m", "examples.demo.installing", cluster.prometheus_url]
+    command = [
+        sys.executable,
+        "-m",
+        "examples.demo.installing",
+        f"default={cluster.prometheus_url}",
+    ]
     subprocess.run(command, check=True, env=_environment(cluster), timeout=180)
     cluster.wait_for(
         "condition=Available", "deployment", "--all", namespace=OPERATOR_NAMESPACE, timeout_s=90

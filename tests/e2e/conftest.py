@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import handle
-from tests.e2e import fleet, kubectl
+from tests.e2e import faulty, fleet, kubectl
 
 INSTALLED = "modelrollout-installed"
 
@@ -21,7 +21,7 @@ def cluster() -> handle.Cluster:
 
 
 @pytest.fixture(scope="session")
-def operator(cluster: handle.Cluster) -> Iterator[None]:
+def operator(cluster: handle.Cluster) -> None:
     """The operator, installed by its chart by whichever test process comes first."""
     lock = Path(cluster.kubeconfig).with_name("operator.lock")
     with lock.open("w") as held:
@@ -30,12 +30,16 @@ def operator(cluster: handle.Cluster) -> Iterator[None]:
         if not done.exists():
             install(cluster)
             done.touch()
-    yield
 
 
 def install(cluster: handle.Cluster) -> None:
     """Installs CRD and operator with Helm and waits until the operator is ready."""
-    command = [sys.executable, "-m", "examples.demo.installing", cluster.prometheus_url]
+    kubectl.must("create", "namespace", faulty.NAMESPACE)
+    sources = {"default": cluster.prometheus_url} | {
+        faulty.source(mode): faulty.url(mode) for mode in faulty.MODES
+    }
+    named = [f"{name}={url}" for name, url in sources.items()]
+    command = [sys.executable, "-m", "examples.demo.installing", *named]
     made = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert made.returncode == 0, made.stderr
     kubectl.must(

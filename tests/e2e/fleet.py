@@ -1,4 +1,4 @@
-"""What an end-to-end test deploys: versions, their Services, a rollout, and how it looks at them."""
+"""What an end-to-end test deploys (versions, Services, a rollout) and how it looks at them."""
 
 import json
 import subprocess
@@ -115,7 +115,7 @@ class Fleet:
         self.host = f"{self.namespace}.example.com"
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
-        """kubectl in this namespace."""
+        """Kubectl in this namespace."""
         return kubectl.must("-n", self.namespace, *args, stdin=stdin)
 
     def apply(self, *objects: Json) -> None:
@@ -277,8 +277,7 @@ def summary(found: Json) -> str:
     """A rollout in a few lines."""
     status = found.get("status", {})
     lines = [
-        f"{status.get('phase')} {status.get('step')} {status.get('weight')}: "
-        f"{status.get('message')}"
+        f"{status.get('phase')} {status.get('step')} {status.get('weight')}: {status.get('message')}"
     ]
     lines += [
         f"  {c['type']}={c['status']} {c['reason']}: {c['message']}"

@@ -1,4 +1,4 @@
-"""Users of the end-to-end tests: a bounded stream of requests, every answer counted at the client."""
+"""Users of the end-to-end tests: a bounded stream of requests, answers counted at the client."""
 
 import asyncio
 import threading

@@ -29,7 +29,9 @@ def test_a_healthy_candidate_is_promoted(ml: Fleet, cluster: Cluster) -> None:
     assert ml.weights("fraud-rollout") == {"fraud-v2": 10_000}
     events = ml.events()
     assert [e for e in events if e in {"Started", "EvidenceComplete", "Promoted"}] == [
-        "Started", "EvidenceComplete", "Promoted",
+        "Started",
+        "EvidenceComplete",
+        "Promoted",
     ]
 
 
@@ -108,8 +110,11 @@ def test_pause_resume_abort_and_retry(ml: Fleet, cluster: Cluster) -> None:
 
 
 def test_a_step_waits_for_its_approval(ml: Fleet, cluster: Cluster) -> None:
-    steps = [{"weight": 20, "minDuration": "4s"}, {"pause": {}},
-             {"weight": 50, "minDuration": "4s"}]
+    steps = [
+        {"weight": 20, "minDuration": "4s"},
+        {"pause": {}},
+        {"weight": 50, "minDuration": "4s"},
+    ]
     serving(ml, strategy={"steps": steps})
     with Load(cluster.gateway_url, ml.host):
         ml.release("v2")
@@ -124,8 +129,11 @@ def test_a_step_waits_for_its_approval(ml: Fleet, cluster: Cluster) -> None:
 def test_a_new_target_supersedes(ml: Fleet, cluster: Cluster) -> None:
     ml.deploy("v1", "v2", "v3")
     versions = [
-        {"name": name, "service": {"name": f"fraud-{name}", "port": 8080},
-         "workload": {"name": f"fraud-{name}"}}
+        {
+            "name": name,
+            "service": {"name": f"fraud-{name}", "port": 8080},
+            "workload": {"name": f"fraud-{name}"},
+        }
         for name in ("v1", "v2", "v3")
     ]
     ml.rollout(versions=versions, strategy={"canary": {"weights": [20, 50], "minDuration": "20s"}})
@@ -134,8 +142,6 @@ def test_a_new_target_supersedes(ml: Fleet, cluster: Cluster) -> None:
         ml.release("v2")
         ml.phase("Stepping")
         ml.release("v3")
-        found = ml.until(
-            lambda s: s["phase"] == "Stepping" and s["candidate"]["name"] == "v3"
-        )
+        found = ml.until(lambda s: s["phase"] == "Stepping" and s["candidate"]["name"] == "v3")
     assert found["status"]["history"][-1]["outcome"] == "Superseded"
     assert load.failed == {}

@@ -277,7 +277,7 @@ def summary(found: Json) -> str:
     """A rollout in a few lines."""
     status = found.get("status", {})
     lines = [
-        f"{status.get('phase')} {status.get('step')} {status.get('weight')}: {status.get('message')}"
+        " ".join(str(status.get(field)) for field in ("phase", "step", "weight", "message"))
     ]
     lines += [
         f"  {c['type']}={c['status']} {c['reason']}: {c['message']}"

@@ -6,6 +6,7 @@ the status, moves the state machine by the table, and tells events. Nothing else
 
 from dataclasses import dataclass, field
 
+from modelrollout.analysis.verdicts import Judgement
 from modelrollout.api.spec import ModelRolloutSpec, Version
 from modelrollout.api.status import (
     Decision,
@@ -16,10 +17,12 @@ from modelrollout.api.status import (
     Rejection,
     Rollout,
 )
-from modelrollout.domain import transitions
+from modelrollout.domain import book as books
 from modelrollout.domain import steps as stepping_plan
+from modelrollout.domain import transitions, weighing
+from modelrollout.domain.book import Book
 from modelrollout.domain.observed import Observed, VersionSeen
-from modelrollout.domain.planned import Event, EventType
+from modelrollout.domain.planned import Event, EventType, Move
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.domain.transitions import Phase, Trigger
 
@@ -36,7 +39,7 @@ class Pass:
         spec, observed: what is wanted and what is seen.
         status: as changed so far.
         events: told so far.
-        trouble: why traffic is left as it is in this pass, if it is.
+        moves: made so far.
         waiting: why nothing moves now, for people.
     """
 
@@ -45,7 +48,11 @@ class Pass:
     observed: Observed
     status: ModelRolloutStatus
     events: list[Event] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
     waiting: Reason | None = None
+    _book: Book | None = None
+    _said: dict[str, Judgement] | None = None
+    _steps: tuple[stepping_plan.Step, ...] = ()
 
     @property
     def phase(self) -> Phase:
@@ -72,8 +79,38 @@ class Pass:
         self.put(rollout=self.rollout.model_copy(update=changes))
 
     def move(self, trigger: Trigger) -> None:
-        """Moves the rollout under way by the table."""
-        self.put_rollout(phase=transitions.moved(Phase(self.rollout.phase), trigger).value)
+        """Moves by the table: the rollout under way, if there is one.
+
+        Raises:
+            transitions.IllegalMoveError: when the table has no such move: a bug of ours.
+        """
+        before = self.phase
+        after = transitions.moved(before, trigger)
+        self.moves.append(Move(before, trigger))
+        if self.status.rollout is not None:
+            self.put_rollout(phase=after.value)
+
+    def book(self) -> Book:
+        """The evidence, opened once per pass."""
+        if self._book is None:
+            self._book = books.opened(self.spec, self.status.evidence)
+        return self._book
+
+    def put_book(self, book: Book) -> None:
+        """Changes the evidence."""
+        self._book, self._said = book, None
+        self.put(evidence=books.closed(book))
+
+    def drop_book(self) -> None:
+        """Forgets all evidence."""
+        self._book = self._said = None
+        self.put(evidence="")
+
+    def judgements(self) -> dict[str, Judgement]:
+        """What each metric says now, judged once per pass and state of the evidence."""
+        if self._said is None:
+            self._said = weighing.judgements(self.book(), tries=self.rollout.number)
+        return self._said
 
     def tell(self, code: Code, sentence: str, *, warning: bool = False) -> None:
         """Tells a transition: an event, and a line in the log."""
@@ -94,23 +131,39 @@ class Pass:
 
     def steps(self) -> tuple[stepping_plan.Step, ...]:
         """The steps in force."""
-        chosen = self.status.rollout.weights if self.status.rollout else ()
-        return stepping_plan.compiled(self.spec, chosen=chosen)
+        if not self._steps:
+            chosen = self.status.rollout.weights if self.status.rollout else ()
+            self._steps = stepping_plan.compiled(self.spec, chosen=chosen)
+        return self._steps
+
+    def choose_weights(self, weights: list[int]) -> None:
+        """Sets the weights of a canary that names none."""
+        self.put_rollout(weights=weights)
+        self._steps = ()
 
     def step(self) -> stepping_plan.Step | None:
-        """The present step; None before the first, and where an edit left the share between two."""
+        """The present step; None before the first, and where an edit has moved it elsewhere."""
         rollout = self.status.rollout
         known = self.steps()
         if rollout is None or not 0 <= rollout.step_index < len(known):
             return None
         step = known[rollout.step_index]
-        return step if step.share == rollout.share else None
+        is_pause = isinstance(step, stepping_plan.PauseStep)
+        fits = step.share == rollout.share and is_pause == (self.phase is Phase.WAITING)
+        return step if fits else None
 
     def position(self) -> int:
-        """Index of the present step, or of the last one below the present share after an edit."""
+        """Index of the present step, or of the last weight up to the present share after an edit.
+
+        A pause is never skipped by an edit: it is the weight before it that counts as served.
+        """
         if self.step() is not None:
             return self.rollout.step_index
-        below = [i for i, step in enumerate(self.steps()) if step.share <= self.rollout.share]
+        below = [
+            index
+            for index, step in enumerate(self.steps())
+            if step.share <= self.rollout.share and isinstance(step, stepping_plan.WeightStep)
+        ]
         return below[-1] if below and self.rollout.step_index >= 0 else -1
 
     def forget_look(self) -> None:
@@ -142,7 +195,7 @@ class Pass:
             reason=reason,
             message=message[:1024],
             at=self.now,
-            tries=old.tries if old else self.rollout.number,
+            tries=max(old.tries if old else 1, self.rollout.number),
         )
         others = [other for other in self.status.rejected if other is not old]
         self.put(rejected=[*others, entry][-KEPT:])

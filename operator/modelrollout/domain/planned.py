@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.domain.reasons import Reason
+from modelrollout.domain.transitions import Phase, Trigger
 
 
 class EventType(StrEnum):
@@ -24,6 +25,14 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """A move of the state machine: from where, and by what."""
+
+    phase: Phase
+    trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """A look that is due: counters from `start` to `end`, seconds since the epoch."""
 
@@ -39,13 +48,14 @@ class Plan:
 
     Attributes:
         status: the whole new status; persisted (with the resourceVersion read) before anything
-            else is done.
+            else is done. It is the very object that was passed in when there is nothing to write.
         shares: desired parts of ten thousand per version, summing to `PARTS`; None leaves the
             routes as they are.
         stable: the version that the routes name as stable, "" when there is none yet.
         finalizer: whether the object must carry our finalizer.
         delete_route: the generated route is to be deleted (deletionPolicy Delete, at the end).
         events: what to tell, in order.
+        moves: what the state machine did, in order.
         wake_at: when to look again at the latest, seconds since the epoch; None for the sweep.
     """
 
@@ -55,6 +65,7 @@ class Plan:
     finalizer: bool = False
     delete_route: bool = False
     events: tuple[Event, ...] = ()
+    moves: tuple[Move, ...] = ()
     wake_at: float | None = None
 
     def __str__(self) -> str:

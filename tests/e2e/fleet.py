@@ -276,9 +276,7 @@ def _objects(process: "subprocess.Popen[str]") -> Iterator[Json]:
 def summary(found: Json) -> str:
     """A rollout in a few lines."""
     status = found.get("status", {})
-    lines = [
-        " ".join(str(status.get(field)) for field in ("phase", "step", "weight", "message"))
-    ]
+    lines = [" ".join(str(status.get(field)) for field in ("phase", "step", "weight", "message"))]
     lines += [
         f"  {c['type']}={c['status']} {c['reason']}: {c['message']}"
         for c in status.get("conditions", [])

@@ -11,7 +11,7 @@ from modelrollout.analysis import combining, concluding, limits, means, mixtures
 from modelrollout.analysis.concluding import LogEs
 from modelrollout.analysis.means import Contrast, MeanEvidence
 from modelrollout.analysis.questions import Better, Question, RollBackWhen
-from modelrollout.analysis.verdicts import Because, Bounds, Judgement, Verdict
+from modelrollout.analysis.verdicts import Because, Bounds, Judgement, SpreadFrom, Verdict
 
 FURTHEST = 1e9
 """Overlaps beyond this multiple of what was seen count as "cannot be said"."""
@@ -46,6 +46,7 @@ def judge(evidence: MeanEvidence, question: Question, *, tries: int = 1) -> Judg
         remaining_candidate_trials=reading.remaining(log_es),
         grey=reading.is_grey(),
         dispersion=means.dispersion(evidence),
+        spread_from=reading.spread_from(),
     )
 
 
@@ -168,6 +169,12 @@ class _Reading:
         return verdict, concluding.because(
             self.question, grey=self.is_grey(), dispersion=means.dispersion(self.evidence)
         )
+
+    def spread_from(self) -> SpreadFrom | None:
+        if means.contrast(self.evidence) is None:
+            return None
+        within = means.knows_spread_within(self.evidence)
+        return SpreadFrom.SQUARES if within else SpreadFrom.LOOKS
 
     def _radius(self, contrast: Contrast) -> float:
         alpha = self.question.false_promotion

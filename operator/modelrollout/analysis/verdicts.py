@@ -33,6 +33,16 @@ class Because(StrEnum):
     """Without a margin "not worse" cannot be shown."""
 
 
+class SpreadFrom(StrEnum):
+    """Where the spread of a mean's values was learnt, which its error rates rest on."""
+
+    SQUARES = "Squares"
+    """Sums of squares within looks: trustworthy after some dozen values."""
+    LOOKS = "Looks"
+    """No sums of squares; how much the arms' difference varies from look to look. It needs twenty
+    looks, and with few and very skewed values per look promotes more often than stated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """An estimate with its time-uniform interval; `high` may be infinite."""
@@ -52,6 +62,7 @@ class Judgement:
     question was not asked. `threshold` and `promotion_threshold` are the e-values needed.
     `margin_in_force`, `claimable_margin`: absolute units. `remaining_candidate_trials`: how many
     more candidate observations show "not worse" if both versions are equal, an estimate.
+    `spread_from`: of a mean whose spread is known, None otherwise.
     """
 
     verdict: Verdict
@@ -76,3 +87,4 @@ class Judgement:
     remaining_candidate_trials: float | None
     grey: bool
     dispersion: float
+    spread_from: SpreadFrom | None = None

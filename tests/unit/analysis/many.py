@@ -354,9 +354,29 @@ def judged_means(drawn: MeanLooks, question: Question, *, squares: bool = True) 
         if beyond
         else log_e(1.0, lambda value: worse * value, rollback)
     )
-    within = np.log(np.mean(np.exp(edges(promotion, 1.0)), axis=0)) if margin.given else None
+    within = _averaged(edges(promotion, 1.0)) if margin.given else None
     better = log_e(1.0, lambda value: -worse * value, promotion)
-    return LogEs(harm=harm, better=better, not_worse=within)
+    limit = None
+    if question.limit is not None:
+        limit = np.where(enough, _mean_limit(drawn, sums, question), 0.0)
+    return LogEs(harm=harm, better=better, not_worse=within, limit=limit)
+
+
+def _mean_limit(drawn: MeanLooks, sums: "_Contrasts", question: Question) -> Floats:
+    limit, count = question.limit, np.maximum(np.cumsum(drawn.n_c, 0), 1)
+    if limit is None:
+        raise ValueError("expected a question with a limit")
+    found = np.cumsum(drawn.t_c, 0) / count
+    beyond = found - limit.at_most if limit.at_most is not None else (limit.at_least or 0.0) - found
+    error = np.sqrt(np.maximum(sums.variance_c(), 1e-300) / count)
+    time = count / (means.fresh(question).pairs * means.EARLY)
+    return _normal_mixture(
+        beyond / error, time * mixtures.information_scale(question.false_rollback)
+    )
+
+
+def _averaged(log_es: list[Floats]) -> Floats:
+    return _mixed(np.stack(log_es, axis=-1), np.full(len(log_es), -np.log(len(log_es))))
 
 
 @dataclass(frozen=True, slots=True)

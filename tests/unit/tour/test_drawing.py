@@ -20,7 +20,7 @@ class Terminal(io.StringIO):
 
     encoding = "utf-8"
 
-    def isatty(self) -> bool:  # noqa: D102
+    def isatty(self) -> bool:
         return True
 
 

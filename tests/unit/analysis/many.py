@@ -368,11 +368,11 @@ def _mean_limit(drawn: MeanLooks, sums: "_Contrasts", question: Question) -> Flo
         raise ValueError("expected a question with a limit")
     found = np.cumsum(drawn.t_c, 0) / count
     beyond = found - limit.at_most if limit.at_most is not None else (limit.at_least or 0.0) - found
-    error = np.sqrt(np.maximum(sums.variance_c(), 1e-300) / count)
+    variance = sums.variance_c(count)
+    error = np.sqrt(np.where(variance > 0, variance, 1.0) / count)
     time = count / (means.fresh(question).pairs * means.EARLY)
-    return _normal_mixture(
-        beyond / error, time * mixtures.information_scale(question.false_rollback)
-    )
+    time *= mixtures.information_scale(question.false_rollback)
+    return np.where(variance > 0, _normal_mixture(beyond / error, time), 0.0)
 
 
 def _averaged(log_es: list[Floats]) -> Floats:
@@ -390,6 +390,7 @@ class _Contrasts:
     within_c: Floats | None
     within_s: Floats | None
     unit: Floats
+    value_c: Floats
     looks: Whole
     freedom: Whole
 
@@ -422,12 +423,32 @@ class _Contrasts:
             within_c=dev_c / np.maximum(df_c, 1) * lever_c if squares else None,
             within_s=dev_s / np.maximum(df_s, 1) * lever_s if squares else None,
             unit=(dev_c + dev_s) / np.maximum(df_c + df_s, 1),
+            value_c=dev_c / np.maximum(df_c, 1),
             looks=np.cumsum(both, 0),
             freedom=np.minimum(df_c, df_s),
         )
 
     def scatter(self, factor: float | Floats) -> Floats:
         return np.maximum(0.0, self.cc - 2.0 * factor * self.cs + np.square(factor) * self.ss)
+
+    def noise(self) -> Floats:
+        """The running dispersion; 1 where only looks tell the spread."""
+        if self.within_c is None or self.within_s is None:
+            return np.ones_like(self.overlap)
+        plain = np.maximum(self.within_c + self.within_s, 1e-300)
+        pearson = self.scatter(1.0) * self.overlap / plain
+        prior = means.PRIOR_LOOKS
+        noise = np.maximum(1.0, (pearson + prior) / (self.looks - 1 + prior))
+        return np.where(self.freedom >= means.FEWEST_FREEDOM, noise, 1.0)
+
+    def variance_c(self, count: Whole) -> Floats:
+        """Of one value of the candidate; 0 while it is not known."""
+        between = self.cc / np.maximum(self.looks - 1, 1) * count / self.overlap
+        between = np.where(self.looks >= means.FEWEST_LOOKS, between, 0.0)
+        if self.within_c is None:
+            return between
+        within = self.value_c * self.noise()
+        return np.where(self.freedom >= means.FEWEST_FREEDOM, within, between)
 
     def contrast(self, factor: float | Floats) -> tuple[Floats, Floats, Floats]:
         value = self.mean_c - factor * self.mean_s
@@ -436,11 +457,7 @@ class _Contrasts:
         between = unit * self.overlap
         if self.within_c is None or self.within_s is None:
             return value, between, unit
-        plain = np.maximum(self.within_c + self.within_s, 1e-300)
-        prior = means.PRIOR_LOOKS
-        pearson = self.scatter(1.0) * self.overlap / plain
-        noise = np.maximum(1.0, (pearson + prior) / (self.looks - 1 + prior))
-        within = (self.within_c + np.square(factor) * self.within_s) * noise
+        within = (self.within_c + np.square(factor) * self.within_s) * self.noise()
         enough = self.freedom >= means.FEWEST_FREEDOM
         return value, np.where(enough, within, between), np.where(enough, self.unit, unit)
 

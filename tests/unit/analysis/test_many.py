@@ -116,12 +116,16 @@ def test_rates_as_arrays_are_the_evidence(
 @pytest.mark.parametrize(
     "question",
     [
-        pytest.param(Question(kind=Kind.MEAN, margin=Margin(relative=0.1)), id="relative"),
+        pytest.param(
+            Question(kind=Kind.MEAN, margin=Margin(relative=0.1), limit=Limit(at_most=1.1)),
+            id="relative-with-a-limit",
+        ),
         pytest.param(
             Question(
                 kind=Kind.MEAN,
                 better=Better.HIGHER,
                 margin=Margin(relative=0.1, absolute=0.05),
+                limit=Limit(at_least=1.3),
                 roll_back_when=WORSE_THAN_MARGIN,
                 planned_events=2000,
             ),

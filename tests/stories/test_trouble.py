@@ -202,7 +202,8 @@ def test_row_42_a_jump_of_the_clock_never_shortens_a_soak() -> None:
 
 
 def test_missing_data_of_one_version_holds_and_then_goes_on() -> None:
-    world = at_share(25)
+    # Not the usual seed: there the same healthy candidate is rolled back by chance, as one in fifty.
+    world = at_share(25, seed=8)
     world.missing = {("errors", "v2")}
     step = world.status.step
     world.run(900)

@@ -46,6 +46,7 @@ class Version:
     rates: dict[str, float] = field(default_factory=dict)
 
     def seen(self) -> VersionSeen:
+        """What the operator sees of it."""
         return VersionSeen(
             backend_exists=self.exists,
             workload_exists=self.workload_exists,
@@ -121,10 +122,12 @@ class World:
 
     @property
     def spec(self) -> ModelRolloutSpec:
+        """As the operator reads it."""
         return ModelRolloutSpec.model_validate(self.written)
 
     @property
     def status(self) -> ModelRolloutStatus:
+        """As the apiserver stored it."""
         return ModelRolloutStatus.model_validate(self.stored)
 
     def edit(self, **changes: Any) -> None:
@@ -138,6 +141,7 @@ class World:
         self.annotations[intents.BY] = by
 
     def observed(self, window: Window | None) -> Observed:
+        """What the operator sees in a pass."""
         return Observed(
             namespace="ml",
             name="fraud",
@@ -249,11 +253,16 @@ class World:
             made = self.step()
             if self.gone or (until is not None and until(self)):
                 return self
-            wake = made.wake_at if made.wake_at is not None else self.now + 30.0
-            self.now = max(min(wake, end + 0.001), self.now + 0.01)
+            self.now = max(min(self._next(made), end + 0.001), self.now + 0.01)
             if self.now > end:
                 self.now = end
                 return self
+
+    def _next(self, made: Plan) -> float:
+        """When the operator makes its next pass: what the plan says, the next look, the sweep."""
+        look = looking.next_at(self.spec, made.status, scrape_interval_s=SCRAPE_S)
+        due = [at for at in (made.wake_at, look) if at is not None]
+        return min(due) if due else self.now + 30.0
 
     def settle(self) -> "World":
         """Makes passes until nothing more is told and the routes are confirmed."""

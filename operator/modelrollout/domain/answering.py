@@ -1,7 +1,11 @@
 """What becomes of people's intents: each id acts once, and its outcome stands in the status."""
 
+from collections.abc import Callable, Mapping
+from typing import Final
+
 from modelrollout.api.intents import Intent, Kind
 from modelrollout.api.status import Acknowledged
+from modelrollout.domain import book as books
 from modelrollout.domain import ending
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code
@@ -20,7 +24,11 @@ def answer(turn: Pass, *, harm_stands: str = "") -> None:
         harm_stands: evidence of harm in one sentence, which a promotion needs a reason against.
     """
     known = {(entry.intent, entry.id) for entry in turn.status.intents}
-    new = [intent for intent in turn.observed.intents if (intent.kind, intent.id) not in known]
+    order = list(Kind)
+    new = sorted(
+        (intent for intent in turn.observed.intents if (intent.kind, intent.id) not in known),
+        key=lambda intent: order.index(intent.kind),
+    )
     aborts = any(intent.kind is Kind.ABORT for intent in new)
     for intent in new:
         outcome = _outcome(turn, intent, aborts=aborts, harm_stands=harm_stands)
@@ -31,27 +39,25 @@ def answer(turn: Pass, *, harm_stands: str = "") -> None:
             at=turn.now,
             outcome=outcome[:1024],
         )
-        turn.put(intents=[*turn.status.intents, entry][-KEPT:])
+        turn.put(intents=_kept([*turn.status.intents, entry]))
+
+
+def _kept(entries: list[Acknowledged]) -> list[Acknowledged]:
+    """The last entry of each kind stays for ever: an annotation left in Git acts once."""
+    last = {entry.intent: entry for entry in entries}
+    old = [entry for entry in entries if last[entry.intent] is not entry]
+    gone = old[: max(0, len(entries) - KEPT)]
+    return [entry for entry in entries if not any(entry is other for other in gone)]
 
 
 def _outcome(turn: Pass, intent: Intent, *, aborts: bool, harm_stands: str) -> str:
     if intent.malformed:
         return _ignored(turn, intent, f"{intent.kind}: {intent.malformed}")
-    match intent.kind:
-        case Kind.ABORT:
-            return _abort(turn, intent)
-        case Kind.PAUSE:
-            return _pause(turn, intent)
-        case Kind.RESUME:
-            return _resume(turn, intent)
-        case Kind.APPROVE:
-            return _approve(turn, intent)
-        case Kind.PROMOTE if aborts:
-            return _ignored(turn, intent, "promote: an abort was given at the same time")
-        case Kind.PROMOTE:
-            return _promote(turn, intent, harm_stands=harm_stands)
-        case Kind.RETRY:
-            return _retry(turn, intent)
+    if aborts and intent.kind is Kind.PROMOTE:
+        return _ignored(turn, intent, "promote: an abort was given at the same time")
+    if intent.kind is Kind.PROMOTE:
+        return _promote(turn, intent, harm_stands=harm_stands)
+    return _ACTIONS[intent.kind](turn, intent)
 
 
 def _ignored(turn: Pass, intent: Intent, why: str) -> str:
@@ -127,6 +133,9 @@ def _promote(turn: Pass, intent: Intent, *, harm_stands: str) -> str:
             f"promote: evidence of harm stands ({harm_stands}); give a reason with despite='...'",
         )
     because = f" despite {harm_stands}: {despite}" if harm_stands else ""
+    if harm_stands:
+        # The person has answered this evidence; in the bake only what comes from now on counts.
+        turn.put_book(books.restarted(turn.book(), turn.spec))
     ending.promote(
         turn, code=Code.PROMOTED_BY_PERSON, sentence=f"promoted by {_who(intent)}{because}"
     )
@@ -152,3 +161,12 @@ def _retry(turn: Pass, intent: Intent) -> str:
         f"it needs {lifted.tries} times the evidence",
     )
     return f"try {lifted.tries}"
+
+
+_ACTIONS: Final[Mapping[Kind, Callable[[Pass, Intent], str]]] = {
+    Kind.ABORT: _abort,
+    Kind.PAUSE: _pause,
+    Kind.RESUME: _resume,
+    Kind.APPROVE: _approve,
+    Kind.RETRY: _retry,
+}

@@ -58,10 +58,8 @@ def _ready(turn: Pass, *, refused: Reason | None) -> tuple[Truth, Reason]:
     phase = phase_of(turn.status)
     if refused is not None:
         return "False", refused
-    if phase in {Phase.SERVING, Phase.ROLLED_BACK, Phase.BAKING}:
-        trouble = guarding.stable_trouble(turn)
-        if trouble is not None:
-            return "False", trouble
+    if phase is not Phase.TERMINATING and (trouble := guarding.stable_trouble(turn)) is not None:
+        return "False", trouble
     if phase is Phase.ROLLED_BACK:
         return "False", rejected(turn)
     if phase is not Phase.SERVING:

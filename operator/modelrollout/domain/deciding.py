@@ -43,8 +43,8 @@ class Case:
         blocked: why no step may advance now (data, split, capacity, evidence of harm, time), in
             order of importance; empty when one may.
         last_step: no step is left but the promotion.
-        proven: every guardrail is shown to be not worse and every goal better; None when so,
-            else what is missing.
+        unproven: what is missing for a promotion; None when every guardrail is shown to be not
+            worse and every goal better.
         deadline_passed: the time given is used up.
         on_inconclusive: what the user wants then.
         near_enough: every bound is under twice its margin.
@@ -62,26 +62,29 @@ class Case:
     near_enough: bool = False
 
 
+_COMPLETE = Reason(Code.EVIDENCE_COMPLETE, "every guardrail holds its margin and every goal is met")
+
+
 def decide(case: Case) -> Decision:
     """What to do in this case, and why."""
     if (danger := case.crash or case.harm) is not None:
-        if case.stable_trouble is not None:
-            return Decision(Verb.HOLD, case.stable_trouble)
-        return Decision(Verb.ROLL_BACK, danger)
+        return _back(case, danger)
     if case.phase is Phase.BAKING:
         return _hold(case)
     if not case.blocked and case.last_step and case.unproven is None:
-        return Decision(
-            Verb.PROMOTE,
-            Reason(
-                Code.EVIDENCE_COMPLETE, "every guardrail holds its margin and every goal is met"
-            ),
-        )
-    if case.deadline_passed and case.phase is not Phase.UNDECIDED:
+        return Decision(Verb.PROMOTE, _COMPLETE)
+    if case.deadline_passed and case.phase is Phase.STEPPING:
         return _at_deadline(case)
     if not case.blocked and not case.last_step and case.phase is not Phase.UNDECIDED:
         return Decision(Verb.ADVANCE, Reason(Code.STEP_ADVANCED, "the step has been served"))
     return _hold(case)
+
+
+def _back(case: Case, reason: Reason) -> Decision:
+    """Back to stable, unless stable cannot take the traffic: no blind return."""
+    if case.stable_trouble is not None:
+        return Decision(Verb.HOLD, case.stable_trouble)
+    return Decision(Verb.ROLL_BACK, reason)
 
 
 def _at_deadline(case: Case) -> Decision:
@@ -90,12 +93,12 @@ def _at_deadline(case: Case) -> Decision:
     reason = Reason(Code.INCONCLUSIVE, f"the deadline has passed undecided: {why}")
     match case.on_inconclusive:
         case OnInconclusive.ROLL_BACK:
-            verb = Verb.HOLD if case.stable_trouble else Verb.ROLL_BACK
+            return _back(case, reason)
         case OnInconclusive.PROMOTE:
-            verb = Verb.PROMOTE if case.near_enough and not case.blocked else Verb.HOLD
+            is_near = case.near_enough and not case.blocked
+            return Decision(Verb.PROMOTE if is_near else Verb.HOLD, reason)
         case OnInconclusive.HOLD:
-            verb = Verb.HOLD
-    return Decision(verb, reason)
+            return Decision(Verb.HOLD, reason)
 
 
 def _hold(case: Case) -> Decision:

@@ -7,8 +7,9 @@ from modelrollout.api import scalars
 from modelrollout.api.spec import Metric, ModelRolloutSpec, Role
 from modelrollout.api.status import MetricStatus, ModelRolloutStatus, Rollout
 from modelrollout.domain import questions
+from modelrollout.domain.book import Book
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.domain.weighing import Book, Weighed
+from modelrollout.domain.weighing import Weighed
 
 
 def number(value: float, *, is_share: bool) -> str:

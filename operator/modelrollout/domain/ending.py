@@ -7,6 +7,7 @@ requests in flight get the drain, and what follows the drain is remembered in `e
 from enum import StrEnum
 
 from modelrollout.api.status import Identity
+from modelrollout.domain import guarding
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code
 from modelrollout.domain.transitions import Phase, Trigger
@@ -30,7 +31,7 @@ REJECTING = frozenset({Ending.ROLLED_BACK, Ending.ABORTED, Ending.INCONCLUSIVE})
 
 def end(turn: Pass, ending: Ending, *, code: Code, sentence: str) -> None:
     """Takes all traffic from the candidate now and drains it; then `ending` follows."""
-    if Phase(turn.rollout.phase) is Phase.BAKING:
+    if turn.phase is Phase.BAKING:
         _unpromote(turn)
     had_traffic = _had_traffic(turn)
     turn.move(Trigger.END)
@@ -62,6 +63,8 @@ def promote(turn: Pass, *, code: Code, sentence: str) -> None:
     if candidate is None:
         return
     promoted = Identity(name=candidate.name, revision=candidate.revision)
+    if turn.phase is Phase.STARTING:
+        guarding.remember_restarts(turn)  # it skips the step that would have done so
     turn.move(Trigger.PROMOTE)
     turn.put(stable=promoted, previous=old)
     turn.put_rollout(
@@ -93,4 +96,5 @@ def drained(turn: Pass) -> None:
 
 
 def _close(turn: Pass) -> None:
-    turn.put(rollout=None, look=None, evidence="")
+    turn.put(rollout=None, look=None)
+    turn.drop_book()

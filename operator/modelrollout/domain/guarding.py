@@ -2,9 +2,8 @@
 
 from modelrollout.api import scalars
 from modelrollout.domain.observed import VersionSeen
-from modelrollout.domain.passing import Pass, phase_of
+from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.domain.transitions import Phase
 
 MOST_RESTARTS = 2
 """Restarts under traffic from which on a candidate that restarts more than stable is crashing."""
@@ -23,7 +22,7 @@ def crash(turn: Pass) -> Reason | None:
     """Why the candidate crashes more than stable, None when it does not."""
     candidate, stable = arms(turn)
     name = turn.status.candidate.name if turn.status.candidate else ""
-    if len(candidate.oom_killed) > len(stable.oom_killed):
+    if _killed(turn, candidate, "candidate") > _killed(turn, stable, "stable"):
         pods = ", ".join(sorted(candidate.oom_killed))
         return Reason(Code.CRASHING, f"{name} was killed for lack of memory (pods {pods})")
     if candidate.crash_looping and not stable.crash_looping:
@@ -43,13 +42,19 @@ def _restarts(turn: Pass, seen: VersionSeen, arm: str) -> int:
     return max(0, sum(seen.restarts.values()) - before)
 
 
+def _killed(turn: Pass, seen: VersionSeen, arm: str) -> int:
+    return max(0, len(seen.oom_killed) - turn.rollout.restarts.get(f"{arm}Killed", 0))
+
+
 def remember_restarts(turn: Pass) -> None:
-    """Restarts from before the candidate got traffic are not held against it."""
+    """Restarts and kills from before the candidate got traffic are not held against it."""
     candidate, stable = arms(turn)
     turn.put_rollout(
         restarts={
             "candidate": sum(candidate.restarts.values()),
             "stable": sum(stable.restarts.values()),
+            "candidateKilled": len(candidate.oom_killed),
+            "stableKilled": len(stable.oom_killed),
         }
     )
 
@@ -123,10 +128,16 @@ def stable_trouble(turn: Pass) -> Reason | None:
     if back is None:
         return None
     seen = turn.seen(back.name)
+    if turn.written(back.name) is None:
+        return Reason(
+            Code.STABLE_GONE,
+            f"{back.name}, which {_does(turn)}, is no longer among the versions of "
+            "the spec: list it again, or go on without a way back",
+        )
     if not seen.backend_exists or seen.workload_exists is False:
         return Reason(
             Code.STABLE_GONE,
-            f"{back.name}, which serves, is not deployed any more: deploy it again; "
+            f"{back.name}, which {_does(turn)}, is not deployed any more: deploy it again; "
             "nothing is moved meanwhile",
         )
     if seen.ready == 0:
@@ -137,6 +148,10 @@ def stable_trouble(turn: Pass) -> Reason | None:
     return None
 
 
+def _does(turn: Pass) -> str:
+    return "could take the traffic back" if turn.status.previous else "serves"
+
+
 def alert_stable(turn: Pass) -> None:
     """Tells once that stable is gone or unhealthy while it should serve."""
     trouble = stable_trouble(turn)
@@ -145,8 +160,3 @@ def alert_stable(turn: Pass) -> None:
     known = next((c for c in turn.status.conditions if c.type == "Ready"), None)
     if known is None or known.reason != trouble.code:
         turn.tell(trouble.code, trouble.sentence, warning=True)
-
-
-def holds_stable(turn: Pass) -> bool:
-    """Whether stable's trouble outranks everything else that could be said."""
-    return phase_of(turn.status) is not Phase.PENDING and stable_trouble(turn) is not None

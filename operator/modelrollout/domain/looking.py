@@ -26,32 +26,32 @@ def due(
         status: as stored.
         scrape_interval_s: of the slowest source in use.
     """
-    rollout = status.rollout
-    if rollout is None or status.candidate is None or not spec.analysis.metrics:
+    at = next_at(spec, status, scrape_interval_s=scrape_interval_s)
+    if at is None or now < at or status.rollout is None or status.candidate is None:
         return None
     end = now - scrape_interval_s
-    arms = status.candidate.name, baseline(status)
-    if rollout.phase == Phase.STARTING and not rollout.surveyed:
-        waited = status.look is None or now >= status.look.at + spec.analysis.interval
-        return Window(end - SURVEY_S, end, *arms) if waited else None
-    if rollout.phase not in _LOOKED_AT or status.look is None:
-        return None
-    if status.decision.confirmed_at is None:
-        return None
-    if rollout.phase == Phase.BAKING and status.previous is None:
-        return None
-    long_enough = end - status.look.at >= spec.analysis.interval
-    return Window(status.look.at, end, *arms) if long_enough else None
+    is_survey = status.rollout.phase == Phase.STARTING
+    start = end - SURVEY_S if is_survey or status.look is None else status.look.at
+    return Window(start, end, status.candidate.name, baseline(status))
 
 
 def next_at(
     spec: ModelRolloutSpec, status: ModelRolloutStatus, *, scrape_interval_s: float
 ) -> float | None:
-    """When the next look is due, seconds since the epoch; None when none is to come."""
-    if status.rollout is None or status.look is None or not spec.analysis.metrics:
+    """When the next look is due, seconds since the epoch; None when none is to come.
+
+    A look that failed is tried again an interval later, and spans the gap.
+    """
+    rollout, look = status.rollout, status.look
+    if rollout is None or status.candidate is None or not spec.analysis.metrics:
         return None
-    delay_s = 0.0 if status.rollout.phase == Phase.STARTING else scrape_interval_s
-    return status.look.at + spec.analysis.interval + delay_s
+    if rollout.phase == Phase.STARTING:
+        if rollout.surveyed:
+            return None
+        return rollout.started_at if look is None else look.at + spec.analysis.interval
+    if rollout.phase not in _LOOKED_AT or look is None or status.decision.confirmed_at is None:
+        return None
+    return look.at + spec.analysis.interval * (look.failures + 1) + scrape_interval_s
 
 
 def baseline(status: ModelRolloutStatus) -> str:

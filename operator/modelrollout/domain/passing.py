@@ -51,6 +51,7 @@ class Pass:
     moves: list[Move] = field(default_factory=list)
     waiting: Reason | None = None
     _book: Book | None = None
+    _is_changed: bool = False
     _said: dict[str, Judgement] | None = None
     _steps: tuple[stepping_plan.Step, ...] = ()
 
@@ -98,12 +99,17 @@ class Pass:
 
     def put_book(self, book: Book) -> None:
         """Changes the evidence."""
-        self._book, self._said = book, None
-        self.put(evidence=books.closed(book))
+        self._book, self._said, self._is_changed = book, None, True
+
+    def close_book(self) -> None:
+        """Writes changed evidence into the status, at the end of the pass."""
+        if self._is_changed and self._book is not None:
+            self.put(evidence=books.closed(self._book))
+            self._is_changed = False
 
     def drop_book(self) -> None:
         """Forgets all evidence."""
-        self._book = self._said = None
+        self._book, self._said, self._is_changed = None, None, False
         self.put(evidence="")
 
     def judgements(self) -> dict[str, Judgement]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from modelrollout.analysis.counts import Counts, MeanCounts, RateCounts
 from modelrollout.api import scalars
 from modelrollout.api.status import LookStatus
-from modelrollout.domain import questions, steps, weighing
+from modelrollout.domain import book, questions, steps
 from modelrollout.domain.observed import Look
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code, Reason
@@ -30,7 +30,7 @@ def survey(turn: Pass) -> None:
     turn.put(look=LookStatus(at=turn.now, failures=1 if look.down else 0))
     if look.down is not None:
         return
-    turn.put(evidence=weighing.closed(_book(turn, look)))
+    turn.put_book(_book(turn, look))
     if _problem(turn, look) is None:
         _learn(turn, look)
 
@@ -46,8 +46,8 @@ def missing(turn: Pass) -> Reason | None:
         return problem
     if turn.status.look is not None and turn.status.look.failures > 0:
         return Reason(Code.SOURCE_DOWN, "the metric source does not answer")
-    stored = weighing.opened(turn.spec, turn.status.evidence)
-    known = [entry.problem for entry in stored.entries.values() if entry.problem is not None]
+    entries = turn.book().entries.values()
+    known = [entry.problem for entry in entries if entry.problem is not None]
     return known[0] if known else Reason(Code.NO_DATA, "stable is being looked at first")
 
 
@@ -62,28 +62,23 @@ def _problem(turn: Pass, look: Look) -> Reason | None:
     return None
 
 
-def _book(turn: Pass, look: Look) -> weighing.Book:
-    opened = weighing.opened(turn.spec, "")
+def _book(turn: Pass, look: Look) -> book.Book:
+    fresh = book.fresh(turn.spec)
     entries = {
         name: replace(entry, problem=look.problems.get(name))
-        for name, entry in opened.entries.items()
+        for name, entry in fresh.entries.items()
     }
-    return replace(opened, entries=entries)
+    return replace(fresh, entries=entries)
 
 
 def _learn(turn: Pass, look: Look) -> None:
-    _, stable_requests = weighing.request_counts(look, spec=turn.spec)
+    _, stable_requests = book.request_counts(look, spec=turn.spec)
     rate = stable_requests / (look.end - look.start)
-    usual = _usual(look)
     planned = rate * turn.spec.deadline
-    fresh = weighing.opened(
-        turn.spec,
-        weighing.closed(
-            replace(weighing.opened(turn.spec, ""), usual=usual, planned_requests=planned)
-        ),
-    )
-    turn.put(evidence=weighing.closed(fresh), look=None)
-    turn.put_rollout(surveyed=True, requests_per_s=rate, weights=steps.weights_for(rate))
+    turn.put_book(book.fresh(turn.spec, usual=_usual(look), planned_requests=planned))
+    turn.put(look=None)
+    turn.put_rollout(surveyed=True, requests_per_s=rate)
+    turn.choose_weights(steps.weights_for(rate))
     _forecast(turn, look, rate=rate)
 
 

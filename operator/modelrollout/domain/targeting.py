@@ -1,8 +1,9 @@
 """Which version is stable, which is the candidate: adoption, a new target, a new revision."""
 
 from modelrollout.api import scalars
-from modelrollout.api.status import Decision, Identity, LookStatus, ModelRolloutStatus, Rollout
-from modelrollout.domain import ending, transitions
+from modelrollout.api.status import Decision, Identity, ModelRolloutStatus, Rollout
+from modelrollout.domain import book as books
+from modelrollout.domain import ending
 from modelrollout.domain.answering import MOST_TRIES
 from modelrollout.domain.ending import Ending
 from modelrollout.domain.passing import Pass, phase_of
@@ -27,7 +28,7 @@ def adopt(turn: Pass) -> None:
     if turn.status.stable is not None:
         return
     name, code, sentence = _serving(turn)
-    transitions.moved(Phase.PENDING, Trigger.ADOPT)
+    turn.move(Trigger.ADOPT)
     turn.put(stable=turn.identity(name), decision=Decision())
     turn.tell(code, sentence)
 
@@ -48,6 +49,7 @@ def _serving(turn: Pass) -> tuple[str, Code, str]:
 
 def follow(turn: Pass) -> None:
     """Follows the target and the revisions: starts, returns, supersedes, notices changes."""
+    learn_revisions(turn)
     notice_stable(turn)
     match phase_of(turn.status):
         case Phase.SERVING:
@@ -60,6 +62,18 @@ def follow(turn: Pass) -> None:
             _under_way(turn)
         case Phase.PENDING | Phase.DRAINING | Phase.TERMINATING:
             pass
+
+
+def learn_revisions(turn: Pass) -> None:
+    """A revision that was not known yet is no change of revision, also where it was rejected."""
+    candidate = turn.status.candidate
+    if candidate is None or candidate.revision or not turn.seen(candidate.name).revision:
+        return
+    known, entry = turn.identity(candidate.name), turn.rejection(candidate)
+    turn.put(candidate=known)
+    if entry is not None:
+        named = entry.model_copy(update={"revision": known.revision})
+        turn.put(rejected=[named if old is entry else old for old in turn.status.rejected])
 
 
 def notice_stable(turn: Pass) -> None:
@@ -81,6 +95,9 @@ def notice_stable(turn: Pass) -> None:
     )
     if turn.status.rollout is not None:
         turn.forget_look()
+    if turn.phase is Phase.BAKING:  # evidence and rejection belong to the revision that serves now
+        turn.put(candidate=turn.status.stable)
+        turn.put_book(books.restarted(turn.book(), turn.spec))
 
 
 def _from_rest(turn: Pass) -> None:
@@ -90,16 +107,16 @@ def _from_rest(turn: Pass) -> None:
 
 
 def _start_or_refuse(turn: Pass) -> None:
+    """The target is new, or has come back: a rejected one pays for its next try, or had all."""
     candidate = turn.identity(turn.spec.target)
     entry = turn.rejection(candidate)
     tries = entry.tries if entry else 1
     if entry is not None and not entry.lifted and tries >= MOST_TRIES:
-        transitions.moved(Phase.SERVING, Trigger.REJECTED)
+        turn.move(Trigger.REJECTED)
         turn.put(candidate=candidate)
         turn.tell(Code.REJECTED, f"{candidate} had {tries} tries: {entry.message}", warning=True)
         return
-    number = tries if entry is None or entry.lifted else tries + 1
-    start(turn, candidate, number=number)
+    start(turn, candidate, number=tries if entry is None or entry.lifted else tries + 1)
 
 
 def _from_rejection(turn: Pass) -> None:
@@ -109,17 +126,13 @@ def _from_rejection(turn: Pass) -> None:
     entry = turn.rejection(rejected)
     stable = turn.status.stable
     if stable is not None and turn.spec.target == stable.name:
-        transitions.moved(Phase.ROLLED_BACK, Trigger.TARGET_IS_STABLE)
+        turn.move(Trigger.TARGET_IS_STABLE)
         turn.put(candidate=None)
         turn.tell(Code.RETURNED, f"target is {stable.name} again, which serves")
         return
-    target = turn.identity(turn.spec.target)
-    changed = target.name != rejected.name or (
-        bool(target.revision) and target.revision != rejected.revision
-    )
+    changed = turn.spec.target != rejected.name or _revised(turn, rejected)
     if changed or (entry is not None and entry.lifted):
-        number = entry.tries if entry is not None and not changed else 1
-        start(turn, target, number=number)
+        _start_or_refuse(turn)
 
 
 def _under_way(turn: Pass) -> None:
@@ -164,10 +177,7 @@ def _in_bake(turn: Pass) -> None:
 
 def start(turn: Pass, candidate: Identity, *, number: int) -> None:
     """Starts a rollout of `candidate` against stable, as its `number`-th try."""
-    transitions.moved(
-        Phase.ROLLED_BACK if turn.status.candidate else Phase.SERVING,
-        Trigger.RESTART if turn.status.candidate else Trigger.START,
-    )
+    turn.move(Trigger.RESTART if turn.phase is Phase.ROLLED_BACK else Trigger.START)
     rollout = Rollout(
         id=f"{candidate.name}-{int(turn.now * 1000)}",
         phase=Phase.STARTING.value,
@@ -175,7 +185,8 @@ def start(turn: Pass, candidate: Identity, *, number: int) -> None:
         started_at=turn.now,
         clock_at=turn.now,
     )
-    turn.put(candidate=candidate, rollout=rollout, look=None, evidence="", metrics=[])
+    turn.put(candidate=candidate, rollout=rollout, look=None, metrics=[])
+    turn.drop_book()
     info = turn.written(candidate.name)
     provenance = ", ".join(f"{k}={v}" for k, v in info.info.items()) if info else ""
     turn.tell(
@@ -193,15 +204,36 @@ def shares(turn: Pass) -> dict[str, int]:
         return {}
     phase = phase_of(turn.status)
     if phase is Phase.BAKING and turn.status.previous is not None:
-        previous = turn.status.previous.name
+        previous, usable = turn.status.previous.name, can_hold_back(turn)
         if rollout is not None and rollout.unready_since is not None:
             return {previous: scalars.PARTS}
-        held = turn.spec.bake.holdback if turn.spec.bake else 0
-        return {stable.name: scalars.PARTS - held, previous: held}
+        share = min(intended(turn), ceiling(turn)) if usable else scalars.PARTS
+        return {stable.name: share, previous: scalars.PARTS - share}
     if phase not in _UNDER_WAY or candidate is None or rollout is None:
         return {stable.name: scalars.PARTS}
     share = 0 if rollout.unready_since is not None else min(rollout.share, ceiling(turn))
     return {stable.name: scalars.PARTS - share, candidate.name: share}
+
+
+def intended(turn: Pass) -> int:
+    """The candidate's share as the step, or the bake, means it, in parts of ten thousand."""
+    if turn.phase is not Phase.BAKING:
+        return turn.rollout.share
+    held = turn.spec.bake.holdback if turn.spec.bake and can_hold_back(turn) else 0
+    return scalars.PARTS - held
+
+
+def can_hold_back(turn: Pass) -> bool:
+    """In a bake: the old version is still listed and ready, so that users may stay on it."""
+    previous = turn.status.previous
+    if previous is None or turn.written(previous.name) is None:
+        return False
+    return turn.seen(previous.name).ready > 0
+
+
+def is_compared(turn: Pass) -> bool:
+    """In a bake: users stay on the old version, as the control that metrics need."""
+    return intended(turn) < scalars.PARTS
 
 
 def ceiling(turn: Pass) -> int:
@@ -213,9 +245,3 @@ def ceiling(turn: Pass) -> int:
     wanted = max(seen.wanted or 0, seen.ready)
     ready = scalars.PARTS * seen.ready // wanted if wanted else 0
     return max(present, ready) if seen.ready else 0
-
-
-def first_look(turn: Pass, at: float) -> LookStatus:
-    """The look status with which counting starts at `at`."""
-    old = turn.status.look
-    return LookStatus(at=at) if old is None else old.model_copy(update={"at": at})

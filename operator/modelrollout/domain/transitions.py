@@ -73,6 +73,7 @@ TABLE: Final[dict[tuple[Phase, Trigger], Phase]] = {
     (Phase.DRAINING, Trigger.DRAINED): Phase.SERVING,
     (Phase.DRAINING, Trigger.REJECTED): Phase.ROLLED_BACK,
     (Phase.ROLLED_BACK, Trigger.RESTART): Phase.STARTING,
+    (Phase.ROLLED_BACK, Trigger.REJECTED): Phase.ROLLED_BACK,  # another target without tries left
     (Phase.ROLLED_BACK, Trigger.TARGET_IS_STABLE): Phase.SERVING,
     **{(phase, Trigger.DELETE): Phase.TERMINATING for phase in Phase if phase != "Terminating"},
 }

@@ -1,0 +1,123 @@
+"""Why no step may advance now: everything that holds a rollout, in order of importance."""
+
+from dataclasses import replace
+
+from modelrollout.api import scalars
+from modelrollout.domain import (
+    answering,
+    describing,
+    guarding,
+    programming,
+    steps,
+    targeting,
+)
+from modelrollout.domain.passing import Pass
+from modelrollout.domain.reasons import Code, Reason
+from modelrollout.domain.steps import PauseStep, WeightStep
+from modelrollout.domain.transitions import Phase
+from modelrollout.domain.weighing import Weighed
+
+
+def blocked(turn: Pass, weighed: Weighed) -> tuple[Reason, ...]:
+    """Every reason why no step may advance now, in order of importance."""
+    reasons = [
+        paused(turn),
+        guarding.stable_trouble(turn),
+        _unready(turn),
+        programming.trouble(turn),
+        _capacity(turn),
+        _source(turn),
+        _missing(turn, weighed),
+        Reason(Code.SPLIT_CONTRADICTS, weighed.split_leans) if weighed.split_leans else None,
+        describing.loud(weighed),
+        _time(turn),
+    ]
+    return tuple(reason for reason in reasons if reason is not None)
+
+
+def paused(turn: Pass) -> Reason | None:
+    """The pause by a person, if one is in force."""
+    if not turn.status.paused:
+        return None
+    return Reason(Code.PAUSED_BY_USER, "paused by a person; resume to go on")
+
+
+def _missing(turn: Pass, weighed: Weighed) -> Reason | None:
+    if turn.phase is Phase.BAKING and not targeting.is_compared(turn):
+        return None  # without users on the old version, no metric has data of both
+    return describing.missing(turn.book(), weighed)
+
+
+def _unready(turn: Pass) -> Reason | None:
+    if turn.rollout.unready_since is None:
+        return None
+    return Reason(Code.NO_ENDPOINTS, "the candidate has no ready endpoint; its weight is 0")
+
+
+def _capacity(turn: Pass) -> Reason | None:
+    allowed, wanted = targeting.ceiling(turn), targeting.intended(turn)
+    if turn.phase is Phase.BAKING and not targeting.can_hold_back(turn):
+        return None
+    if allowed >= wanted:
+        return None
+    candidate, _ = guarding.arms(turn)
+    return Reason(
+        Code.CAPACITY,
+        f"the candidate has {candidate.ready} of {candidate.wanted} pods ready, which allows "
+        f"{scalars.percent(allowed)} of {scalars.percent(wanted)}",
+    )
+
+
+def _source(turn: Pass) -> Reason | None:
+    seen, status = turn.observed.look, turn.status.look
+    if seen is not None and seen.down is not None:
+        return seen.down
+    if status is not None and status.failures > 0:
+        return Reason(
+            Code.SOURCE_DOWN,
+            f"the metric source has not answered for {status.failures} looks; "
+            "the next look covers the gap",
+        )
+    return None
+
+
+def _time(turn: Pass) -> Reason | None:
+    if turn.phase is Phase.BAKING:
+        return _bake(turn)
+    step = turn.step() or _between(turn)
+    served_s = turn.rollout.step_clock_s
+    match step:
+        case PauseStep():
+            if step.approval and not turn.rollout.approved:
+                words = answering.expected_approval(turn)
+                return Reason(Code.AWAITING_APPROVAL, f"waits for an approval with '{words}'")
+            left_s = step.duration_s - served_s
+            code, what = Code.PAUSED_BY_PLAN, "the pause"
+        case WeightStep():
+            left_s = step.min_duration_s - served_s
+            code, what = Code.STEP_TIME, "the step"
+    if turn.phase is Phase.UNDECIDED or left_s <= 0:
+        return None
+    return Reason(code, f"{what} needs another {scalars.duration(max(left_s, 1.0))}")
+
+
+def _between(turn: Pass) -> steps.Step:
+    """The step that an edit left behind: the present share, as long as its neighbour."""
+    known = [step for step in turn.steps() if isinstance(step, WeightStep)]
+    return replace(known[0], share=turn.rollout.share)
+
+
+def _bake(turn: Pass) -> Reason:
+    length_s = turn.spec.bake.duration if turn.spec.bake else 0.0
+    left_s = max(length_s - turn.rollout.step_clock_s, 1.0)
+    control = turn.status.previous.name if turn.status.previous else ""
+    held = scalars.percent(scalars.PARTS - targeting.intended(turn))
+    how = (
+        f"{held} of the users stay on {control} as the control"
+        if targeting.is_compared(turn)
+        else "no users stay on the old version, so only absolute limits and readiness are watched"
+    )
+    return Reason(
+        Code.BAKING,
+        f"{turn.status.stable} is watched for another {scalars.duration(left_s)}; {how}",
+    )

@@ -1,0 +1,72 @@
+"""A rollout that is deleted: traffic to stable first, bounded in time; then the object may go."""
+
+from modelrollout.api import scalars
+from modelrollout.api.status import Decision, ModelRolloutStatus
+from modelrollout.domain import conditions, programming, refusing
+from modelrollout.domain.observed import Observed
+from modelrollout.domain.passing import Pass
+from modelrollout.domain.planned import Plan
+from modelrollout.domain.reasons import Code, Reason
+from modelrollout.domain.transitions import Phase, Trigger
+
+LONGEST_S = 120.0
+"""How long a deletion waits for its traffic to return at most."""
+_POLL_S = 2.0
+
+
+def terminate(turn: Pass) -> Plan:
+    """The plan for a rollout whose spec can be read."""
+    if turn.phase is not Phase.TERMINATING:
+        turn.move(Trigger.DELETE)
+        turn.put(phase=Phase.TERMINATING.value, message="traffic returns to stable", previous=None)
+        turn.tell(Code.DELETING, f"deleted: traffic returns to {turn.status.stable}")
+        turn.put(decision=_returned(turn.now, turn.status))
+    gone = _may_go(turn.now, turn.status, turn.observed)
+    conditions.renew(turn)
+    decision, stable = turn.status.decision, turn.status.stable
+    return Plan(
+        status=turn.status,
+        shares=decision.shares or None,
+        stable=stable.name if stable else "",
+        finalizer=not gone,
+        delete_route=gone and turn.spec.deletion_policy == "Delete",
+        events=tuple(turn.events),
+        moves=tuple(turn.moves),
+        wake_at=turn.now + _POLL_S,
+    )
+
+
+def unreadable(now: float, status: ModelRolloutStatus, reason: Reason, observed: Observed) -> Plan:
+    """The plan for a rollout whose spec cannot be read: its status is enough to return traffic."""
+    refused = refusing.unreadable(now, status, reason, observed)
+    after = refused.status
+    if after.phase != Phase.TERMINATING:
+        changes = {"phase": Phase.TERMINATING.value, "decision": _returned(now, after)}
+        after = after.model_copy(update=changes | {"previous": None})
+    return Plan(
+        status=after,
+        shares=after.decision.shares or None,
+        stable=after.stable.name if after.stable else "",
+        finalizer=not _may_go(now, after, observed),
+        events=refused.events,
+        wake_at=now + _POLL_S,
+    )
+
+
+def _returned(now: float, status: ModelRolloutStatus) -> Decision:
+    """The split at the end; its instant is that from which the wait is bounded."""
+    old = status.decision
+    if status.stable is None:
+        return old.model_copy(update={"at": now})
+    shares = {status.stable.name: scalars.PARTS}
+    if shares == old.shares:
+        return old.model_copy(update={"at": now})
+    return Decision(sequence=old.sequence + 1, shares=shares, at=now)
+
+
+def _may_go(now: float, status: ModelRolloutStatus, observed: Observed) -> bool:
+    decision, seen = status.decision, observed.traffic
+    if not decision.shares or not seen.exists:
+        return True
+    has_returned = programming.agrees(seen.shares, decision.shares) and seen.programmed
+    return has_returned or now - decision.at > LONGEST_S

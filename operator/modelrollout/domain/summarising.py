@@ -1,0 +1,102 @@
+"""The status as people read it: where the rollout stands, its versions, metrics and settings."""
+
+from modelrollout.api import scalars
+from modelrollout.api.spec import Margin
+from modelrollout.api.status import Effective, VersionStatus
+from modelrollout.domain import (
+    conditions,
+    describing,
+    guarding,
+    programming,
+    questions,
+    steps,
+)
+from modelrollout.domain.passing import Pass, phase_of
+from modelrollout.domain.reasons import Code, Reason
+from modelrollout.domain.transitions import Phase
+
+
+def renew(turn: Pass, *, refused: Reason | None) -> None:
+    """Brings everything in the status that is for people up to date."""
+    status, rollout, phase = turn.status, turn.status.rollout, phase_of(turn.status)
+    known = turn.steps() if refused is None or refused.code is not Code.INVALID_SPEC else ()
+    candidate = status.candidate
+    share = status.decision.shares.get(candidate.name, 0) if candidate and rollout else 0
+    at = f"{rollout.step_index + 1}/{len(known)}" if rollout is not None and known else ""
+    turn.put(
+        observed_generation=turn.observed.generation,
+        phase=phase.value,
+        step=at,
+        weight=scalars.percent(share) if rollout is not None else "",
+        versions=[_version(turn, version.name) for version in turn.spec.versions],
+        effective=_effective(turn, known),
+    )
+    if rollout is not None and phase not in {Phase.STARTING, Phase.DRAINING}:
+        _rows(turn)
+    if refused is None:
+        turn.put(message=_message(turn)[:1024])
+
+
+def _message(turn: Pass) -> str:
+    phase = phase_of(turn.status)
+    if phase is Phase.SERVING:
+        trouble = guarding.stable_trouble(turn) or programming.trouble(turn)
+        return trouble.sentence if trouble else f"{turn.status.stable} serves"
+    if phase is Phase.ROLLED_BACK:
+        return conditions.rejected(turn).sentence
+    if phase is Phase.STARTING and turn.rollout.forecast:
+        return f"{conditions.progress(turn).sentence} ({turn.rollout.forecast})"
+    return conditions.progress(turn).sentence
+
+
+def _version(turn: Pass, name: str) -> VersionStatus:
+    seen, shares = turn.seen(name), turn.observed.traffic.shares
+    wanted = "" if seen.wanted is None else f"/{seen.wanted}"
+    return VersionStatus(
+        name=name,
+        revision=seen.revision,
+        ready=f"{seen.ready}{wanted}" if seen.backend_exists else "absent",
+        weight=scalars.percent(turn.status.decision.shares.get(name, 0)),
+        observed_weight="" if shares is None else scalars.percent(shares.get(name, 0)),
+    )
+
+
+def _effective(turn: Pass, known: tuple[steps.Step, ...]) -> Effective:
+    rates = turn.spec.analysis.error_rate
+    return Effective(
+        steps=[str(step) for step in known],
+        interval=scalars.duration(turn.spec.analysis.interval),
+        false_rollback=rates.false_rollback,
+        false_promotion=rates.false_promotion,
+        metrics=[
+            f"{metric.name}: {metric.role}, rolls back when {questions.roll_back_when(metric)}, "
+            f"margin {_margin_words(questions.margin_of(metric))}"
+            for metric in turn.spec.analysis.metrics
+        ],
+    )
+
+
+def _margin_words(margin: Margin) -> str:
+    words = []
+    if margin.relative is not None:
+        words.append(f"{100 * margin.relative:g}%")
+    if margin.absolute is not None:
+        words.append(f"{margin.absolute:g}")
+    return " or ".join(words)
+
+
+def _rows(turn: Pass) -> None:
+    book, said, look = turn.book(), turn.judgements(), turn.status.look
+    down = look is not None and look.failures > 0
+    turn.put(
+        metrics=[
+            describing.row(
+                metric,
+                said[metric.name],
+                problem=book.entries[metric.name].problem,
+                down=down,
+                rollout=turn.rollout,
+            )
+            for metric in turn.spec.analysis.metrics
+        ]
+    )

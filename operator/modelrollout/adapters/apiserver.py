@@ -15,15 +15,13 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from modelrollout.adapters.gate import CALL_TIMEOUT_S, Bucket, Gate
-from modelrollout.routing.contract import Kind, Reference
+from modelrollout.routing.contract import MANAGER, Kind, Reference
 
 Json = dict[str, Any]
 
 MERGE: Final = "application/merge-patch+json"
 PATCH: Final = "application/json-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
-MANAGER: Final = "modelrollout"
-"""Our field manager."""
 
 _READ_TIMEOUT_S = 10.0
 _TRIES = 4

@@ -8,12 +8,15 @@ performs its changes.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain.observed import TrafficSeen
 
-Json = Mapping[str, object]
+Json = Mapping[str, Any]
+
+MANAGER: Final = "modelrollout"
+"""The field manager of everything that we write."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,107 @@
+"""Traffic by the Gateway API: a route that the operator generates, or routes that the user owns.
+
+The generated route is written whole and never has an owner reference: it goes on serving when the
+rollout, or the CRD, is deleted. In a user's route only weights are touched, and only in rules that
+refer to two or more of our versions; their sum stays what it was.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from modelrollout.api.spec import GatewayAPI
+from modelrollout.domain.observed import TrafficSeen
+from modelrollout.domain.reasons import Code, Reason
+from modelrollout.routing import acceptance, generated, owned
+from modelrollout.routing.contract import Change, Desired, Kind, Reference, Rollout
+
+Json = Mapping[str, Any]
+
+GROUP: Final = "gateway.networking.k8s.io"
+HTTP_ROUTE: Final = Kind(GROUP, "v1", "httproutes", "HTTPRoute")
+GRPC_ROUTE: Final = Kind(GROUP, "v1", "grpcroutes", "GRPCRoute")
+_KINDS: Final = {"HTTPRoute": HTTP_ROUTE, "GRPCRoute": GRPC_ROUTE}
+
+
+class GatewayApi:
+    """Moves weights in HTTPRoutes and GRPCRoutes."""
+
+    name = "gatewayAPI"
+    capabilities = frozenset({"weights"})
+
+    def needs(self, rollout: Rollout) -> Sequence[Reference]:
+        """The routes: the generated one, or those that the user named."""
+        named = _asked(rollout).routes
+        if not named:
+            return (_generated(rollout),)
+        return tuple(
+            Reference(_KINDS[route.kind], rollout.namespace, route.name) for route in named
+        )
+
+    def read(
+        self, rollout: Rollout, live: Mapping[Reference, Json], *, others: Sequence[Json]
+    ) -> TrafficSeen:
+        """What the routes say now."""
+        wanted = self.needs(rollout)
+        absent = [reference for reference in wanted if reference not in live]
+        if absent:
+            return _absent(rollout, absent[0])
+        routes = [live[reference] for reference in wanted]
+        if _asked(rollout).routes:
+            split, problem = owned.split(rollout, routes)
+        else:
+            split, problem = generated.split(rollout, routes[0])
+            problem = problem or generated.shadow(rollout, routes[0], others)
+        accepted = acceptance.of(routes)
+        writer, written_at = acceptance.last_writer(routes)
+        notes = (routes[0].get("metadata") or {}).get("annotations") or {}
+        return TrafficSeen(
+            exists=True,
+            shares=split,
+            programmed=accepted.programmed and problem is None,
+            problem=problem or accepted.problem,
+            blocking=problem is not None,
+            writer=writer,
+            written_at=written_at,
+            recorded_stable=str(notes.get(generated.STABLE, "")),
+            recorded_uid=str(notes.get(generated.UID, "")),
+        )
+
+    def render(
+        self, rollout: Rollout, desired: Desired, live: Mapping[Reference, Json]
+    ) -> Sequence[Change]:
+        """The writes that lead to the desired split; none when it holds."""
+        wanted = self.needs(rollout)
+        if not _asked(rollout).routes:
+            return generated.render(rollout, desired, wanted[0], live.get(wanted[0]))
+        changes: list[Change] = []
+        for reference in wanted:
+            if reference in live:
+                changes += owned.render(rollout, desired, reference, live[reference])
+        return changes
+
+    def remove(self, rollout: Rollout, live: Mapping[Reference, Json]) -> Sequence[Change]:
+        """Deletes the generated route; a user's route stays."""
+        if _asked(rollout).routes:
+            return ()
+        return generated.remove(rollout, _generated(rollout), live.get(_generated(rollout)))
+
+
+def _asked(rollout: Rollout) -> GatewayAPI:
+    asked = rollout.spec.traffic.gateway_api
+    if asked is None:
+        raise ValueError("expected spec.traffic.gatewayAPI, found another provider")
+    return asked
+
+
+def _generated(rollout: Rollout) -> Reference:
+    return Reference(HTTP_ROUTE, rollout.namespace, generated.name_of(rollout))
+
+
+def _absent(rollout: Rollout, reference: Reference) -> TrafficSeen:
+    if not _asked(rollout).routes:
+        return TrafficSeen()
+    sentence = (
+        f"the {reference.kind.kind} {reference.namespace}/{reference.name} does not exist: create "
+        "it with a rule that refers to two or more of the versions, or name another one"
+    )
+    return TrafficSeen(problem=Reason(Code.ROUTE_MISSING, sentence), blocking=True)

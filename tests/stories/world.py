@@ -119,11 +119,14 @@ class World:
         self.served: list[tuple[float, dict[str, int]]] = []
         self.plans: list[Plan] = []
         self.last_window: Window | None = None
+        self._read: tuple[dict[str, Any], ModelRolloutSpec] | None = None
 
     @property
     def spec(self) -> ModelRolloutSpec:
         """As the operator reads it."""
-        return ModelRolloutSpec.model_validate(self.written)
+        if self._read is None or self._read[0] is not self.written:
+            self._read = (self.written, ModelRolloutSpec.model_validate(self.written))
+        return self._read[1]
 
     @property
     def status(self) -> ModelRolloutStatus:

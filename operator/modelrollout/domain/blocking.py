@@ -43,8 +43,9 @@ def paused(turn: Pass) -> Reason | None:
 
 
 def _missing(turn: Pass, weighed: Weighed) -> Reason | None:
-    if turn.phase is Phase.BAKING and not targeting.is_compared(turn):
-        return None  # without users on the old version, no metric has data of both
+    alone = turn.phase is Phase.BAKING and not targeting.is_compared(turn)
+    if alone or turn.rollout.share == 0:
+        return None  # only one version has users, so no metric can have data of both
     return describing.missing(turn.book(), weighed)
 
 

@@ -1,40 +1,49 @@
 """The states of a rollout and every legal move between them: one table.
 
-`docs/transitions.md` is generated from it, and the property tests check that each legal pair is
-reached and each other pair refused.
+`docs/transitions.md` is generated from it (`python -m modelrollout.domain.transitions --write`),
+and the property tests check that each legal pair is reached and each other pair refused.
 """
 
+import argparse
+import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
+
+FILE: Final = Path(__file__).parents[3] / "docs" / "transitions.md"
 
 
 class Phase(StrEnum):
-    """Where a rollout stands."""
+    """Where a rollout stands; in words in `PHASES`."""
 
     PENDING = "Pending"
-    """Nothing serves yet."""
     SERVING = "Serving"
-    """At rest: the target serves."""
     STARTING = "Starting"
-    """The candidate gets ready; it has no traffic."""
     STEPPING = "Stepping"
-    """At a weight step."""
     WAITING = "Waiting"
-    """At a pause of the plan."""
     UNDECIDED = "Undecided"
-    """The deadline has passed; the weight is held and looks go on."""
     BAKING = "Baking"
-    """Promoted; the old version is kept warm."""
     DRAINING = "Draining"
-    """The candidate has lost its traffic; requests in flight may end."""
     ROLLED_BACK = "RolledBack"
-    """At rest: stable serves, the target is rejected."""
     TERMINATING = "Terminating"
-    """The rollout is being deleted; traffic returns to stable."""
+
+
+PHASES: Final[dict[Phase, str]] = {
+    Phase.PENDING: "nothing serves yet",
+    Phase.SERVING: "at rest: the target serves",
+    Phase.STARTING: "the candidate gets ready; it has no traffic",
+    Phase.STEPPING: "at a weight step",
+    Phase.WAITING: "at a pause of the plan",
+    Phase.UNDECIDED: "the deadline has passed; the weight is held and looks go on",
+    Phase.BAKING: "promoted; the old version is kept warm",
+    Phase.DRAINING: "the candidate has lost its traffic; requests in flight may end",
+    Phase.ROLLED_BACK: "at rest: stable serves, the target is rejected",
+    Phase.TERMINATING: "the rollout is being deleted; traffic returns to stable",
+}
 
 
 class Trigger(StrEnum):
-    """What makes a rollout move."""
+    """What makes a rollout move; in words in `TRIGGERS`."""
 
     ADOPT = "adopt"
     START = "start"
@@ -51,6 +60,23 @@ class Trigger(StrEnum):
     TARGET_IS_STABLE = "target is stable"
     DELETE = "delete"
 
+
+TRIGGERS: Final[dict[Trigger, str]] = {
+    Trigger.ADOPT: "it is found out who serves: the route says so, else the target itself",
+    Trigger.START: "the target is another version than stable",
+    Trigger.READY: "candidate, routes and metrics are ready, and the first step is a weight",
+    Trigger.ADVANCE: "the step has been served, every metric has data, and no harm shows",
+    Trigger.PAUSE_STEP: "likewise, and the next step is a pause",
+    Trigger.DEADLINE: "the time is up, undecided, and the weight is to be held",
+    Trigger.PROMOTE: "the evidence is complete, or a person says so",
+    Trigger.FINISH: "the bake is over, or a new target ends it",
+    Trigger.END: "harm, a crash, an abort, another target or revision: all traffic to stable",
+    Trigger.DRAINED: "the drain is over, and nothing speaks against another try",
+    Trigger.REJECTED: "the drain is over, and the candidate is rejected; or its tries are used up",
+    Trigger.RESTART: "`retry`, a new revision, or another target",
+    Trigger.TARGET_IS_STABLE: "the target is set back to the version that serves",
+    Trigger.DELETE: "somebody deletes the rollout",
+}
 
 _UNDER_WAY: Final = (Phase.STARTING, Phase.STEPPING, Phase.WAITING, Phase.UNDECIDED)
 
@@ -93,3 +119,42 @@ def moved(phase: Phase, trigger: Trigger) -> Phase:
         return TABLE[phase, trigger]
     except KeyError:
         raise IllegalMoveError(f"no move by '{trigger}' from {phase}") from None
+
+
+_TITLE: Final = """# The states of a rollout
+
+Generated from the table in `operator/modelrollout/domain/transitions.py` by `make generate`.
+A move that is not listed here is refused by the code: a bug, never a choice.
+"""
+
+
+def document() -> str:
+    """The table in words, as `docs/transitions.md`."""
+    phases = [f"| `{phase}` | {words} |" for phase, words in PHASES.items()]
+    triggers = [f"| {trigger} | {words} |" for trigger, words in TRIGGERS.items()]
+    moves = [f"| `{phase}` | {trigger} | `{after}` |" for (phase, trigger), after in TABLE.items()]
+    tables = (
+        ["| phase | meaning |", "|---|---|", *phases],
+        ["| trigger | meaning |", "|---|---|", *triggers],
+        ["| from | by | to |", "|---|---|---|", *moves],
+    )
+    return "\n".join([_TITLE, *("\n".join([*table, ""]) for table in tables)])
+
+
+def main() -> int:
+    """Write the document, or check it (exit 1 when it is out of date)."""
+    parser = argparse.ArgumentParser(prog="python -m modelrollout.domain.transitions")
+    choice = parser.add_mutually_exclusive_group(required=True)
+    choice.add_argument("--write", action="store_true", help="write docs/transitions.md")
+    choice.add_argument("--check", action="store_true", help="fail when it is out of date")
+    if parser.parse_args().write:
+        FILE.write_text(document(), encoding="utf-8")
+        return 0
+    if FILE.exists() and FILE.read_text(encoding="utf-8") == document():
+        return 0
+    print(f"{FILE} is out of date: run `make generate`")  # noqa: T201
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

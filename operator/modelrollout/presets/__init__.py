@@ -1,1 +1,1 @@
-
+"""Data: the metrics of known servers and gateways, one YAML file each."""

@@ -1,0 +1,128 @@
+"""One look as one query: every part of every metric, for both arms, at both ends of the window.
+
+Each part is marked by a label of its own and all are joined by `or`. Three things are asked of a
+part: the last values at or before the start, the last values inside the window, and which series
+were reset; only for those are single samples read, by a further query.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from modelrollout.api.spec import Metric, ModelRolloutSpec
+from modelrollout.domain.planned import Window
+from modelrollout.metrics import arms, parts
+from modelrollout.metrics.arms import ArmSeen
+from modelrollout.metrics.facts import SourceFacts
+from modelrollout.metrics.parts import Part
+from modelrollout.metrics.selectors import Matcher
+
+MARK: Final = "__part__"
+START: Final = "s"
+END: Final = "e"
+RESET: Final = "r"
+LOOKBACK_S: Final = 300.0
+"""How far back a last value is looked for; as long as Prometheus itself looks back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One part of one arm.
+
+    Attributes:
+        part: what is read.
+        version: of which version.
+        matchers: which select it.
+    """
+
+    part: Part
+    version: str
+    matchers: tuple[Matcher, ...]
+
+    @property
+    def example(self) -> str:
+        """The query to try by hand."""
+        return self.part.expression(self.matchers)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A look at one source.
+
+    Attributes:
+        wanted: what is read, in the order of the marks.
+        window: the look.
+        margin_s: added before the window where resets are looked for, seconds.
+    """
+
+    wanted: tuple[Wanted, ...]
+    window: Window
+    margin_s: float
+
+    @property
+    def text(self) -> str:
+        """The query."""
+        return " or ".join(
+            piece for number, one in enumerate(self.wanted) for piece in self._pieces(number, one)
+        )
+
+    def _pieces(self, number: int, one: Wanted) -> Iterator[str]:
+        start, end = self.window.start, self.window.end
+        length_s = end - start
+        before = one.part.over(one.matchers, seconds=LOOKBACK_S, at=start)
+        inside = one.part.over(one.matchers, seconds=length_s, at=end)
+        yield _marked(f"last_over_time({before})", f"{number}{START}")
+        yield _marked(f"last_over_time({inside})", f"{number}{END}")
+        if one.part.selector is not None:
+            around = one.part.over(one.matchers, seconds=length_s + self.margin_s, at=end)
+            yield _marked(f"(resets({around}) > 0)", f"{number}{RESET}")
+
+    def samples(self, one: Wanted) -> str:
+        """The query for all single samples of a part inside the window."""
+        length_s = self.window.end - self.window.start
+        return one.part.over(one.matchers, seconds=length_s, at=self.window.end)
+
+
+def _marked(expression: str, mark: str) -> str:
+    return f'label_replace({expression},"{MARK}","{mark}","","")'
+
+
+def asked(
+    spec: ModelRolloutSpec,
+    metrics: Sequence[Metric],
+    *,
+    namespace: str,
+    window: Window,
+    seen: Mapping[str, ArmSeen],
+    facts: SourceFacts,
+) -> Question:
+    """What is asked of one source for one look.
+
+    Args:
+        spec: of the rollout.
+        metrics: those that this source has.
+        namespace: of the rollout.
+        window: the look, with the names of both versions.
+        seen: what is known of them.
+        facts: of the source.
+    """
+    fixed = tuple(Matcher(label, "=", value) for label, value in sorted(facts.matchers.items()))
+    wanted = []
+    for metric in metrics:
+        arm = metric.arm or spec.analysis.arm
+        for version in (window.candidate, window.stable):
+            if version not in seen:
+                continue
+            own = arms.matchers(arm, namespace=namespace, version=version, seen=seen[version])
+            wanted += [Wanted(part, version, (*own, *fixed)) for part in parts.of(metric)]
+    return Question(tuple(wanted), window, 1.5 * facts.scrape_interval_s)
+
+
+def scraped(targets: Sequence[tuple[str, str]], *, at: float) -> str:
+    """Which targets were scraped at an instant: `up` of (instance, job) pairs."""
+    found = []
+    for instance, job in targets:
+        labels = (Matcher("instance", "=", instance), Matcher("job", "=", job))
+        inside = ",".join(str(matcher) for matcher in labels)
+        found.append(f"last_over_time(up{{{inside}}}[{parts.milliseconds(LOOKBACK_S)}] @ {at:.3f})")
+    return " or ".join(found)

@@ -88,7 +88,8 @@ class Guarded(requests.Session):
         self.envelope: Json = {}
         self._deadline_s = deadline_s
 
-    def request(  # type: ignore[override] - the library names its arguments
+    # The library names every argument; here they only pass through.
+    def request(  # type: ignore[override]
         self, method: Any, url: Any, **given: Any
     ) -> requests.Response:
         """One request; a POST carries its parameters in its body."""

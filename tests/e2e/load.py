@@ -1,9 +1,12 @@
 """Users of the end-to-end tests: a bounded stream of requests, answers counted at the client."""
 
 import asyncio
+import contextlib
+import json
 import threading
 import time
 from collections import Counter
+from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
@@ -29,11 +32,13 @@ class Load:
         self.codes: Counter[int] = Counter()
         self.failed: Counter[str] = Counter()
         self.log: list[tuple[float, str, int]] = []
-        self._ended = threading.Event()
+        self.began = 0.0
+        self._begun, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
+        assert self._begun.wait(timeout=30), f"{self.host} is not answered by the gateway"
         return self
 
     def __exit__(
@@ -49,8 +54,11 @@ class Load:
         timeout = aiohttp.ClientTimeout(total=10)
         connector = aiohttp.TCPConnector(limit=64)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+            await self._first_answer(session)
+            self._begun.set()
+            self.began = time.monotonic()
             tasks: set[asyncio.Task[None]] = set()
-            began, sent = time.monotonic(), 0
+            began, sent = self.began, 0
             while not self._ended.is_set() and sent < MOST:
                 task = asyncio.create_task(self._one(session))
                 tasks.add(task)
@@ -60,13 +68,26 @@ class Load:
                 await asyncio.sleep(max(pause_s, 0))
             await asyncio.gather(*tasks)
 
+    async def _first_answer(self, session: aiohttp.ClientSession) -> None:
+        """A new route is in the gateway a moment after its status says so; users come then."""
+        while not self._ended.is_set():
+            with contextlib.suppress(aiohttp.ClientError):
+                async with session.get(self.url, headers={"Host": self.host}) as answer:
+                    if answer.status == HTTPStatus.OK:
+                        return
+            await asyncio.sleep(0.05)
+
     async def _one(self, session: aiohttp.ClientSession) -> None:
+        sent_s = time.monotonic() - self.began
         try:
             async with session.get(self.url, headers={"Host": self.host}) as answer:
-                body = await answer.json(content_type=None)
-                version = body.get("model_version", "?") if isinstance(body, dict) else "?"
-        except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
-            self.failed[type(problem).__name__] += 1
+                text = await answer.text()
+                version = json.loads(text)["model_version"]
+        except (aiohttp.ClientError, TimeoutError) as problem:
+            self.failed[f"{type(problem).__name__} after {sent_s:.1f} s"] += 1
+            return
+        except (ValueError, KeyError):
+            self.failed[f"{answer.status} {text[:40]!r} after {sent_s:.1f} s"] += 1
             return
         self.answered[version] += 1
         self.codes[answer.status] += 1

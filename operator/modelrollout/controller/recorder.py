@@ -84,7 +84,7 @@ class Recorder:
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {
-                "generateName": f"{metadata['name'][:200]}.",
+                "generateName": f"{metadata['name'][:200]}-",
                 "namespace": metadata["namespace"],
             },
             "eventTime": stamp,

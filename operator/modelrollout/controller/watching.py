@@ -43,7 +43,7 @@ def settings() -> kopf.OperatorSettings:
     made.networking.error_backoffs = Backoffs()
     made.networking.request_timeout = 30.0
     made.networking.connect_timeout = 5.0
-    made.watching.server_timeout = 300.0
+    made.watching.server_timeout = 300
     made.watching.client_timeout = 310.0
     made.watching.chunk_size = 500
     made.queueing.idle_timeout = 1.0

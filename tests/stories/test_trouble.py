@@ -202,7 +202,7 @@ def test_row_42_a_jump_of_the_clock_never_shortens_a_soak() -> None:
 
 
 def test_missing_data_of_one_version_holds_and_then_goes_on() -> None:
-    # Not the usual seed: there the same healthy candidate is rolled back by chance, as one in fifty.
+    # Another seed: by the usual one this healthy candidate is the one in fifty rolled back.
     world = at_share(25, seed=8)
     world.missing = {("errors", "v2")}
     step = world.status.step

@@ -121,6 +121,9 @@ def _refused(turn: Pass, code: Code, why: str) -> str:
 def _promote(turn: Pass, intent: Intent, *, harm_stands: str) -> str:
     if turn.phase not in _UNDER_WAY or turn.status.candidate is None:
         return _ignored(turn, intent, "promote: no candidate is on its way")
+    if turn.refused is not None:
+        why = f"promote: the resource is not accepted ({turn.refused.sentence})"
+        return _refused(turn, Code.PROMOTION_REFUSED, why)
     despite = intent.words.get("despite", "")
     if turn.seen(turn.status.candidate.name).ready == 0:
         return _refused(

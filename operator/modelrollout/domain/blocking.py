@@ -21,6 +21,7 @@ from modelrollout.domain.weighing import Weighed
 def blocked(turn: Pass, weighed: Weighed) -> tuple[Reason, ...]:
     """Every reason why no step may advance now, in order of importance."""
     reasons = [
+        turn.refused,
         paused(turn),
         guarding.stable_trouble(turn),
         _unready(turn),
@@ -83,6 +84,8 @@ def _source(turn: Pass) -> Reason | None:
 
 
 def _time(turn: Pass) -> Reason | None:
+    if turn.refused is not None:
+        return None
     if turn.phase is Phase.BAKING:
         return _bake(turn)
     step = turn.step() or _between(turn)

@@ -17,17 +17,18 @@ def stamp(at: float) -> str:
     return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def renew(turn: Pass, *, refused: Reason | None = None) -> None:
+def renew(turn: Pass) -> None:
     """Sets every condition of interest; abnormal-true ones are absent when false."""
+    refused = turn.refused
     wanted: list[tuple[str, Truth, Reason]] = [
-        ("Ready", *_ready(turn, refused=refused)),
+        ("Ready", *_ready(turn)),
         ("Accepted", "False" if refused else "True", refused or _fine(Code.ACCEPTED)),
         ("TrafficProgrammed", *_programmed(turn)),
         ("MetricsAvailable", *_metrics(turn)),
         ("StableChanged", *_stable_changed(turn)),
         ("Promoted", *_promoted(turn)),
     ]
-    reconciling, stalled = _reconciling(turn, refused=refused), _stalled(turn, refused=refused)
+    reconciling, stalled = _reconciling(turn), _stalled(turn)
     if reconciling is not None:
         wanted.append(("Reconciling", "True", reconciling))
     if stalled is not None:
@@ -54,12 +55,12 @@ def _condition(turn: Pass, kind: str, truth: Truth, reason: Reason) -> Condition
     )
 
 
-def _ready(turn: Pass, *, refused: Reason | None) -> tuple[Truth, Reason]:
+def _ready(turn: Pass) -> tuple[Truth, Reason]:
     phase = phase_of(turn.status)
-    if refused is not None:
-        return "False", refused
     if phase is not Phase.TERMINATING and (trouble := guarding.stable_trouble(turn)) is not None:
         return "False", trouble
+    if turn.refused is not None:
+        return "False", turn.refused
     if phase is Phase.ROLLED_BACK:
         return "False", rejected(turn)
     if phase is not Phase.SERVING:
@@ -109,18 +110,18 @@ def progress(turn: Pass) -> Reason:
             return Reason(Code.STEP_RUNNING, f"step {turn.status.step}")
 
 
-def _reconciling(turn: Pass, *, refused: Reason | None) -> Reason | None:
+def _reconciling(turn: Pass) -> Reason | None:
     phase = phase_of(turn.status)
-    if refused is not None or phase in {Phase.ROLLED_BACK, Phase.UNDECIDED}:
+    if turn.refused is not None or phase in {Phase.ROLLED_BACK, Phase.UNDECIDED}:
         return None
     if phase is Phase.SERVING:
         return programming.trouble(turn)
     return progress(turn)
 
 
-def _stalled(turn: Pass, *, refused: Reason | None) -> Reason | None:
-    if refused is not None:
-        return refused
+def _stalled(turn: Pass) -> Reason | None:
+    if turn.refused is not None:
+        return turn.refused
     phase = phase_of(turn.status)
     if phase is Phase.ROLLED_BACK:
         return rejected(turn)

@@ -16,6 +16,7 @@ _POLL_S = 2.0
 
 def terminate(turn: Pass) -> Plan:
     """The plan for a rollout whose spec can be read."""
+    before = turn.status
     if turn.phase is not Phase.TERMINATING:
         turn.move(Trigger.DELETE)
         turn.put(phase=Phase.TERMINATING.value, message="traffic returns to stable", previous=None)
@@ -25,7 +26,7 @@ def terminate(turn: Pass) -> Plan:
     conditions.renew(turn)
     decision, stable = turn.status.decision, turn.status.stable
     return Plan(
-        status=turn.status,
+        status=before if turn.status == before else turn.status,
         shares=decision.shares or None,
         stable=stable.name if stable else "",
         finalizer=not gone,

@@ -41,6 +41,8 @@ class Pass:
         events: told so far.
         moves: made so far.
         waiting: why nothing moves now, for people.
+        refused: why the resource is not accepted; then nothing goes forward, but every way back
+            to stable stays open.
     """
 
     now: float
@@ -50,6 +52,7 @@ class Pass:
     events: list[Event] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
     waiting: Reason | None = None
+    refused: Reason | None = None
     _book: Book | None = None
     _is_changed: bool = False
     _said: dict[str, Judgement] | None = None
@@ -136,8 +139,8 @@ class Pass:
         return Identity(name=name, revision=self.seen(name).revision)
 
     def steps(self) -> tuple[stepping_plan.Step, ...]:
-        """The steps in force."""
-        if not self._steps:
+        """The steps in force; none where the strategy is refused."""
+        if not self._steps and self.refused is None:
             chosen = self.status.rollout.weights if self.status.rollout else ()
             self._steps = stepping_plan.compiled(self.spec, chosen=chosen)
         return self._steps

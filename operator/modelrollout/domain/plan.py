@@ -48,10 +48,10 @@ def plan(
     targeting.restore(turn)
     if observed.deleting:
         return deleting.terminate(turn)
-    refused = refusing.unacceptable(turn)
-    if refused is None:
+    turn.refused = refusing.unacceptable(turn)
+    if not refusing.leaves_traffic(turn):
         _pursue(turn)
-    return _planned(turn, status, refused=refused)
+    return _planned(turn, status)
 
 
 def refuse(now: float, status: ModelRolloutStatus, reason: Reason, observed: Observed) -> Plan:
@@ -99,24 +99,24 @@ def _drain(turn: Pass) -> None:
         ending.drained(turn)
 
 
-def _planned(turn: Pass, before: ModelRolloutStatus, *, refused: Reason | None) -> Plan:
+def _planned(turn: Pass, before: ModelRolloutStatus) -> Plan:
+    leave = refusing.leaves_traffic(turn) or _between_fights(turn)
     turn.close_book()
-    summarising.renew(turn, refused=refused)
-    conditions.renew(turn, refused=refused)
-    if refused is not None:
-        refusing.tell(turn, refused)
+    summarising.renew(turn)
+    conditions.renew(turn)
+    if turn.refused is not None:
+        refusing.tell(turn, turn.refused)
     decision = turn.status.decision
     if not waking.is_news(turn, before):
         turn.status = before
-    leave = refused is not None or not decision.shares or _between_fights(turn)
     return Plan(
         status=turn.status,
-        shares=None if leave else decision.shares,
+        shares=None if leave or not decision.shares else decision.shares,
         stable=turn.status.stable.name if turn.status.stable else "",
         finalizer=_finalizer(turn),
         events=tuple(turn.events),
         moves=tuple(turn.moves),
-        wake_at=waking.at(turn, refused=refused is not None),
+        wake_at=waking.at(turn),
     )
 
 

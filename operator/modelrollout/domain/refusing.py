@@ -50,8 +50,9 @@ def unreadable(now: float, status: ModelRolloutStatus, reason: Reason, observed:
         "message": sentence,
         "observed_generation": observed.generation,
     }
+    renewed = status.model_copy(update=after)
     return Plan(
-        status=status.model_copy(update=after),
+        status=status if renewed == status else renewed,
         events=() if is_told else (Event(EventType.WARNING, reason),),
         finalizer=status.rollout is not None,
     )
@@ -59,14 +60,30 @@ def unreadable(now: float, status: ModelRolloutStatus, reason: Reason, observed:
 
 def unacceptable(turn: Pass) -> Reason | None:
     """Why the spec, or what it refers to, cannot be followed; None when it can."""
-    if turn.observed.problem is not None:
-        return turn.observed.problem
-    return _misspelt(turn) or (_backend(turn) if at_the_door(turn) else None)
+    return turn.observed.problem or _misspelt(turn) or _at_the_door(turn)
+
+
+def leaves_traffic(turn: Pass) -> bool:
+    """Whether the refusal means that nothing at all may be done.
+
+    A rollout under way keeps its ways back to stable; a target that is not there yet stops nothing
+    but its own start.
+    """
+    if turn.refused is None:
+        return False
+    stable = turn.status.stable
+    if stable is None or turn.written(stable.name) is None:
+        return True
+    return turn.status.rollout is None and turn.refused != _at_the_door(turn)
+
+
+def _at_the_door(turn: Pass) -> Reason | None:
+    return _backend(turn) if is_at_the_door(turn) else None
 
 
 def _misspelt(turn: Pass) -> Reason | None:
     try:
-        turn.steps()
+        steps.compiled(turn.spec)
     except steps.UnusableStrategyError as problem:
         return Reason(Code.INVALID_SPEC, str(problem))
     if turn.written(turn.spec.target) is None:
@@ -79,7 +96,7 @@ def _misspelt(turn: Pass) -> Reason | None:
     return None
 
 
-def at_the_door(turn: Pass) -> bool:
+def is_at_the_door(turn: Pass) -> bool:
     """The target is about to get traffic for the first time."""
     stable = turn.status.stable
     if stable is None:

@@ -29,7 +29,7 @@ NEAR = 2.0
 
 def start(turn: Pass) -> None:
     """STARTING: wait until the candidate, the routes and the metrics are ready; then go."""
-    if (late := guarding.never_ready(turn)) is not None:
+    if turn.refused is None and (late := guarding.never_ready(turn)) is not None:
         ending.end(turn, Ending.ROLLED_BACK, code=late.code, sentence=late.sentence)
         return
     surveying.survey(turn)
@@ -41,7 +41,8 @@ def start(turn: Pass) -> None:
 
 def _not_startable(turn: Pass) -> Reason | None:
     return (
-        blocking.paused(turn)
+        turn.refused
+        or blocking.paused(turn)
         or guarding.not_ready(turn)
         or guarding.stable_trouble(turn)
         or programming.trouble(turn)
@@ -99,7 +100,7 @@ def _hold(turn: Pass, reason: Reason, *, case: Case) -> None:
 
 def bake_is_over(turn: Pass) -> bool:
     """The bake has lasted its time, and the promoted version can take all the traffic."""
-    if turn.rollout.unready_since is not None:
+    if turn.rollout.unready_since is not None or turn.refused is not None:
         return False
     can_take_all = targeting.ceiling(turn) >= scalars.PARTS or not targeting.can_hold_back(turn)
     if turn.spec.bake is None:

@@ -12,14 +12,13 @@ from modelrollout.domain import (
     steps,
 )
 from modelrollout.domain.passing import Pass, phase_of
-from modelrollout.domain.reasons import Code, Reason
 from modelrollout.domain.transitions import Phase
 
 
-def renew(turn: Pass, *, refused: Reason | None) -> None:
+def renew(turn: Pass) -> None:
     """Brings everything in the status that is for people up to date."""
     status, rollout, phase = turn.status, turn.status.rollout, phase_of(turn.status)
-    known = turn.steps() if refused is None or refused.code is not Code.INVALID_SPEC else ()
+    known = turn.steps()
     candidate = status.candidate
     share = status.decision.shares.get(candidate.name, 0) if candidate and rollout else 0
     at = f"{rollout.step_index + 1}/{len(known)}" if rollout is not None and known else ""
@@ -33,7 +32,7 @@ def renew(turn: Pass, *, refused: Reason | None) -> None:
     )
     if rollout is not None and phase not in {Phase.STARTING, Phase.DRAINING}:
         _rows(turn)
-    if refused is None:
+    if turn.refused is None:
         turn.put(message=_message(turn)[:1024])
 
 

@@ -79,7 +79,8 @@ def _learn(turn: Pass, look: Look) -> None:
     turn.put(look=None)
     turn.put_rollout(surveyed=True, requests_per_s=rate)
     turn.choose_weights(steps.weights_for(rate))
-    _forecast(turn, look, rate=rate)
+    if turn.refused is None:
+        _forecast(turn, look, rate=rate)
 
 
 def _usual(look: Look) -> Mapping[str, float]:

@@ -20,7 +20,8 @@ def restore(turn: Pass) -> None:
         known = {version.name for version in turn.spec.versions}
         stable = status.stable if status.stable and status.stable.name in known else None
         turn.status = ModelRolloutStatus(stable=stable, history=status.history)
-    turn.put(uid=turn.observed.uid)
+    if turn.status.uid != turn.observed.uid:
+        turn.put(uid=turn.observed.uid)
 
 
 def adopt(turn: Pass) -> None:
@@ -102,7 +103,7 @@ def notice_stable(turn: Pass) -> None:
 
 def _from_rest(turn: Pass) -> None:
     stable = turn.status.stable
-    if stable is not None and turn.spec.target != stable.name:
+    if stable is not None and turn.spec.target != stable.name and turn.refused is None:
         _start_or_refuse(turn)
 
 
@@ -131,7 +132,7 @@ def _from_rejection(turn: Pass) -> None:
         turn.tell(Code.RETURNED, f"target is {stable.name} again, which serves")
         return
     changed = turn.spec.target != rejected.name or _revised(turn, rejected)
-    if changed or (entry is not None and entry.lifted):
+    if turn.refused is None and (changed or (entry is not None and entry.lifted)):
         _start_or_refuse(turn)
 
 
@@ -143,6 +144,8 @@ def _under_way(turn: Pass) -> None:
     if target == stable.name:
         sentence = f"target is {stable.name} again: {candidate} returns its traffic"
         ending.end(turn, Ending.RETURNED, code=Code.RETURNED, sentence=sentence)
+    elif turn.refused is not None:
+        return
     elif target != candidate.name:
         sentence = f"{candidate} is superseded by {target}"
         ending.end(turn, Ending.SUPERSEDED, code=Code.SUPERSEDED, sentence=sentence)
@@ -169,6 +172,8 @@ def _in_bake(turn: Pass) -> None:
     if previous is not None and turn.spec.target == previous.name:
         sentence = f"target is {previous.name} again, still warm from the bake"
         ending.end(turn, Ending.RETURNED, code=Code.RETURNED, sentence=sentence)
+        return
+    if turn.refused is not None:
         return
     turn.tell(Code.SUPERSEDED, f"the bake of {stable} ends: the new target is {turn.spec.target}")
     ending.finish(turn)

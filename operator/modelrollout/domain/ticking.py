@@ -46,7 +46,8 @@ def runs(turn: Pass) -> bool:
 def _is_frozen(turn: Pass) -> bool:
     look = turn.status.look
     is_down = look is not None and look.failures > 0
-    return turn.status.paused or is_down or turn.rollout.unready_since is not None
+    is_held = turn.status.paused or turn.refused is not None
+    return is_held or is_down or turn.rollout.unready_since is not None
 
 
 def in_force(turn: Pass) -> bool:

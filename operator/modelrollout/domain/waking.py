@@ -19,9 +19,9 @@ _TIMED = frozenset({Code.STEP_TIME, Code.PAUSED_BY_PLAN, Code.BAKING})
 """Reasons whose sentence names the time left: alone, they are no news."""
 
 
-def at(turn: Pass, *, refused: bool) -> float | None:
+def at(turn: Pass) -> float | None:
     """When something is due, seconds since the epoch; None when only a watch can bring news."""
-    if refused:
+    if refusing.leaves_traffic(turn):
         return None
     due = _at_rest(turn) if turn.status.rollout is None else _under_way(turn)
     return max(min(due), turn.now + _LEAST_S) if due else None
@@ -35,9 +35,12 @@ def beat(status: ModelRolloutStatus, *, interval_s: float) -> float:
 def is_news(turn: Pass, before: ModelRolloutStatus) -> bool:
     """Whether the status says more than that time has passed: only then it is written."""
     after = turn.status
+    if after is before:
+        return False
     if after.rollout is None or before.rollout is None or turn.events:
         return after != before
-    if turn.now >= beat(before, interval_s=turn.spec.analysis.interval):
+    ticks = after.rollout.clock_at != before.rollout.clock_at
+    if ticks and turn.now >= beat(before, interval_s=turn.spec.analysis.interval):
         return True
     clocks = ("clock_at", "clock_s", "step_clock_s")
     same = {name: getattr(before.rollout, name) for name in clocks}
@@ -64,7 +67,8 @@ def _at_rest(turn: Pass) -> list[float]:
     candidate = turn.status.candidate
     entry = turn.rejection(candidate) if candidate else None
     is_lifted = entry is not None and entry.lifted
-    if refusing.at_the_door(turn) and (turn.phase is Phase.SERVING or is_lifted):
+    is_at_the_door = turn.refused is None and refusing.is_at_the_door(turn)
+    if is_at_the_door and (turn.phase is Phase.SERVING or is_lifted):
         due.append(turn.now + _POLL_S)
     return due
 

@@ -103,8 +103,7 @@ def test_row_08_targets_backend_absent_recovers_by_itself() -> None:
     assert world.condition("Accepted") == ("True", "Accepted")
 
 
-def test_an_operator_that_is_older_than_the_status_refuses() -> None:
-    """Row 43."""
+def test_row_43_an_operator_that_is_older_than_the_status_refuses() -> None:
     world = at_rest()
     newer = to_object(ModelRolloutStatus.model_validate(world.stored)) | {"schemaVersion": 2}
     world.stored = newer

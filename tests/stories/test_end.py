@@ -50,6 +50,45 @@ def test_row_45_deletion_policy_delete_takes_the_generated_route_along() -> None
     assert made.delete_route
 
 
+def test_row_46_the_crd_is_deleted_with_a_whole_fleet_at_rest() -> None:
+    """Nothing holds the deletion up, and nothing in the traffic path goes with it."""
+    for target in ("v1", "v2"):
+        world = at_rest(spec(target=target))
+        assert not world.plans[-1].finalizer
+        world.deleting = True
+        made = world.step()
+        assert not made.delete_route
+        assert world.route == {target: 10_000}
+
+
+def test_row_47_the_operator_is_uninstalled_and_comes_back_a_day_later() -> None:
+    world = at_rest()
+    world.edit(target="v2")
+    world.run(until=lambda w: w.share("v2") == 25)
+    world.run(35)
+    step = world.status.step
+    world.now += 86_400.0
+    assert world.route == {"v1": 7500, "v2": 2500}
+
+    world.step()
+    assert world.status.step == step
+    assert world.share("v2") == 25
+    world.phase("Baking")
+
+
+def test_row_44_deleted_although_another_writer_has_just_moved_the_weights() -> None:
+    world = at_rest()
+    world.edit(target="v2")
+    world.versions["v2"].ready = 0
+    world.run(400)
+    world.turn_route({"v1": 5000, "v2": 5000})
+    world.deleting = True
+    made = world.step()
+
+    assert made.finalizer
+    assert world.route == {"v1": 10_000}
+
+
 def test_row_48_the_losing_versions_pods_are_left_alone() -> None:
     world = at_rest()
     world.edit(target="v2")

@@ -117,3 +117,49 @@ def test_row_15_the_serving_versions_workload_is_deleted_all_the_same() -> None:
     assert world.codes.count("StableGone") == 1
     assert world.condition("Ready") == ("False", "StableGone")
     assert world.route == {"v1": 10_000}
+
+
+def test_row_13_another_rejected_target_between_pays_as_well() -> None:
+    world = rolled_back()
+    world.versions["v3"].rates["errors"] = 0.05
+    world.edit(target="v3")
+    world.step()
+    world.phase("RolledBack")
+    world.edit(target="v2")
+    world.step()
+    world.phase("RolledBack")
+    world.edit(target="v3")
+    world.step()
+
+    assert world.status.rollout is not None
+    assert world.status.rollout.number == 2
+    assert [(entry.name, entry.tries) for entry in world.status.rejected] == [("v3", 1), ("v2", 2)]
+
+
+def test_row_13_going_to_and_fro_ends_with_the_fifth_try() -> None:
+    world = rolled_back()
+    for _ in range(4):
+        world.edit(target="v1")
+        world.phase("Serving")
+        world.edit(target="v2")
+        world.phase("Starting").phase("RolledBack")
+    world.edit(target="v1")
+    world.phase("Serving")
+    world.edit(target="v2")
+    world.run(60)
+
+    assert world.status.phase == "RolledBack"
+    assert world.codes[-1] == "Rejected"
+    assert world.codes.count("Rejected") == 1
+
+
+def test_a_revision_that_becomes_known_late_is_no_new_candidate() -> None:
+    world = at_rest()
+    world.versions["v2"].revision = ""
+    world.edit(target="v2")
+    world.run(until=lambda w: w.share("v2") == 25)
+    world.versions["v2"].revision = "r1"
+    world.step()
+
+    assert world.share("v2") == 25
+    assert str(world.status.candidate) == "v2@r1"

@@ -254,3 +254,105 @@ def test_a_rollout_without_metrics_is_never_promoted_by_itself() -> None:
     assert world.condition("MetricsAvailable") == ("False", "NoMetrics")
     world.say("promote", "id-1")
     world.phase("Serving")
+
+
+def test_row_30_the_time_to_come_back_is_not_shortened_by_a_jump_of_the_clock() -> None:
+    """Row 42, too: nobody can be late because the clock was set."""
+    world = at_share(25)
+    world.versions["v2"].ready = 0
+    world.step()
+    world.now += 3600
+    world.step()
+    assert world.status.phase == "Stepping"
+
+    world.versions["v2"].ready = 2
+    world.step()
+    assert world.share("v2") == 25
+
+
+def test_row_31_kills_from_before_the_candidate_got_traffic_are_not_held_against_it() -> None:
+    world = at_rest()
+    world.versions["v2"].oom_killed = frozenset({"fraud-v2-x"})
+    world.versions["v2"].restarts = 3
+    world.edit(target="v2")
+    world.phase("Baking")
+
+    other = at_rest()
+    other.versions["v2"].restarts = 3
+    other.edit(target="v2")
+    other.step()
+    other.say("promote", "id-1")
+    other.step()
+    assert other.run(60).status.phase == "Baking"
+
+
+def test_row_33_it_is_told_once_also_while_paused() -> None:
+    world = at_share(25)
+    world.say("pause", "id-1")
+    world.step()
+    world.versions["v1"].ready = 0
+    world.run(600)
+
+    assert world.codes.count("StableUnhealthy") == 1
+    assert world.condition("Ready") == ("False", "StableUnhealthy")
+
+
+def test_row_37_a_node_is_drained_in_mid_look() -> None:
+    world = at_rest()
+    for name in ("v1", "v2"):
+        world.versions[name].ready = world.versions[name].wanted = 4
+    world.edit(target="v2")
+    world.run(until=lambda w: w.share("v2") == 25 and w.status.decision.confirmed_at is not None)
+    world.run(35)
+    number, told = world.status.look.number if world.status.look else 0, len(world.codes)
+    for name in ("v1", "v2"):
+        world.versions[name].ready = 3
+    world.run(31)
+
+    assert world.share("v2") == 25
+    assert len(world.codes) == told
+    assert world.status.look is not None
+    assert world.status.look.number > number
+    world.phase("Baking")
+
+
+def test_row_38_a_look_that_failed_is_tried_again_an_interval_later() -> None:
+    world = at_share(25)
+    world.source_up = False
+    world.now += 1200  # the operator was away; the gap is no reason to ask again and again
+    for _ in range(5):
+        world.step()
+    assert world.status.look is not None
+    failures = world.status.look.failures
+    world.run(300)
+
+    assert failures == 38
+    assert world.status.look.failures == failures + 10
+
+
+def test_row_39_a_writer_that_is_seen_at_rest_is_put_back_too() -> None:
+    world = at_rest()
+    world.writer = "kubectl-edit"
+    world.turn_route({"v1": 5000, "v2": 5000})
+    world.step()
+
+    assert world.route == {"v1": 10_000}
+    assert world.codes[-1] == "WeightsPutBack"
+
+
+def test_row_42_a_drain_is_not_shortened_by_a_jump_of_the_clock() -> None:
+    world = at_rest(spec(drain="5m"))
+    world.edit(target="v2")
+    world.run(until=lambda w: w.share("v2") == 25)
+    world.edit(target="v3")
+    world.step()
+    world.now += 3600
+    world.step()
+    assert world.status.phase == "Draining"
+
+
+def test_without_metrics_even_the_wish_to_promote_undecided_promotes_nothing() -> None:
+    world = at_rest(spec(analysis={"interval": "30s"}, deadline="1h", onInconclusive="Promote"))
+    world.edit(target="v2")
+    world.run(2 * 3600)
+    assert world.status.phase == "Undecided"

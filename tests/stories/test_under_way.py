@@ -317,3 +317,72 @@ def test_a_malformed_intent_is_said_and_changes_nothing() -> None:
     world.step()
     assert world.codes[-1] == "IntentIgnored"
     assert world.status.phase == "Stepping"
+
+
+def test_row_23_a_pause_that_an_edit_puts_at_the_present_weight_can_be_approved() -> None:
+    world = at_share(25)
+    steps = [{"weight": 25, "minDuration": "1m"}, {"pause": {}}, {"weight": 50}]
+    world.edit(strategy={"steps": steps})
+    world.phase("Waiting").run(60)
+    world.say("approve", "id-1 step=2 revision=r1")
+    world.step()
+
+    assert world.share("v2") == 50
+
+
+def test_row_25_a_plan_may_begin_with_a_pause_before_anybody_meets_the_candidate() -> None:
+    steps = [{"pause": {"duration": "5m"}}, {"weight": 25, "minDuration": "2m"}]
+    world = at_rest(spec(strategy={"steps": steps}))
+    world.edit(target="v2")
+    world.phase("Waiting").run(250)
+    assert world.route == {"v1": 10_000}
+    world.run(120)
+    assert world.share("v2") == 25
+
+
+def test_row_26_a_shorter_deadline_does_not_end_a_pause() -> None:
+    world = at_share(5, spec(strategy=STEPS)).phase("Waiting")
+    world.edit(deadline="1m")
+    world.run(600)
+    assert world.status.phase == "Waiting"
+
+    world.say("approve", "id-1 step=2 revision=r1")
+    world.step()
+    assert world.share("v2") == 50
+
+
+def test_row_26_roll_back_undecided_waits_until_stable_can_take_the_traffic() -> None:
+    world = at_rest(spec(deadline="10m", onInconclusive="RollBack"), rps=0.2)
+    world.edit(target="v2")
+    world.run(300)
+    world.versions["v1"].ready = 0
+    world.run(900)
+    assert world.share("v2") == 50
+
+    world.versions["v1"].ready = 2
+    world.phase("RolledBack")
+
+
+def test_row_26_promote_undecided_when_the_bound_is_near_enough() -> None:
+    analysis = spec()["analysis"]
+    metric = analysis["metrics"][0] | {"margin": {"absolute": 0.01}}
+    written = spec(analysis=analysis | {"metrics": [metric]}, onInconclusive="Promote")
+    world = at_rest(written | {"deadline": "9m"}, rps=3.0)
+    world.edit(target="v2")
+    world.phase("Baking")
+
+    assert "Inconclusive" in world.codes
+    assert "the deadline has passed undecided" in "\n".join(world.transcript)
+
+
+def test_an_intent_stays_known_however_many_others_follow() -> None:
+    world = at_share(25)
+    world.say("pause", "left-in-git")
+    world.step()
+    world.say("resume", "id-r")
+    for number in range(20):
+        world.say("approve", f"id-{number}")
+        world.step()
+
+    assert not world.status.paused
+    assert len(world.status.intents) == 12

@@ -72,6 +72,10 @@ def _who(intent: Intent) -> str:
 def _abort(turn: Pass, intent: Intent) -> str:
     if turn.phase not in {*_UNDER_WAY, Phase.BAKING}:
         return _ignored(turn, intent, "abort: no rollout is under way")
+    back = turn.status.previous or turn.status.stable
+    if back is not None and turn.written(back.name) is None:
+        why = f"abort: {back.name} is no longer among the versions of the spec; list it again first"
+        return _ignored(turn, intent, why)
     sentence = f"{turn.status.candidate} was aborted by {_who(intent)}"
     ending.end(turn, ending.Ending.ABORTED, code=Code.ABORTED, sentence=sentence)
     return "aborted"

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from modelrollout.domain.reasons import Code, Reason
 from tests.stories.world import spec
@@ -245,22 +251,27 @@ class Rollouts(RuleBasedStateMachine):
                 event(f"{move.phase}, by {move.trigger}")
 
 
-_SETTINGS = settings(
-    max_examples=40,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    derandomize=True,
-    phases=(Phase.generate, Phase.shrink),
-)
+def ill_treat(*, examples: int, steps: int, is_fixed: bool) -> None:
+    """Runs the machine; a failure prints the shortest order of events that breaks a promise."""
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Rollouts,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            derandomize=is_fixed,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.generate, Phase.shrink),
+        ),
+    )
 
-TestRollouts = pytest.mark.timeout(110)(Rollouts.TestCase)
-TestRollouts.settings = _SETTINGS
+
+def test_no_order_of_events_breaks_a_promise() -> None:
+    ill_treat(examples=150, steps=40, is_fixed=True)
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1500)
-class TestManyRollouts(Rollouts.TestCase):  # type: ignore[misc]
-    """The same, for ten minutes or so and with another seed each time."""
-
-    settings = settings(_SETTINGS, max_examples=1500, stateful_step_count=50, derandomize=False)
+@pytest.mark.timeout(1800)
+def test_no_order_of_events_breaks_a_promise_with_new_seeds() -> None:
+    ill_treat(examples=4000, steps=60, is_fixed=False)

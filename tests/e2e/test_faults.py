@@ -61,7 +61,7 @@ def test_row_38_a_metric_source_in_trouble_holds_and_the_next_look_spans_the_gap
             "source": faulty.source(mode),
             "metrics": [fleet.ERRORS],
         },
-        strategy={"canary": {"weights": [50], "minDuration": "10s"}},
+        strategy={"canary": {"weights": [50], "minDuration": "25s"}},
     )
     ml.ready()
     with Load(cluster.gateway_url, ml.host) as load:

@@ -1,6 +1,7 @@
 """Everything that one pass sees: versions, routes, people's intents, and the look that is due."""
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -70,8 +71,13 @@ class Observer:
     ) -> None:
         self._apiserver, self._sources = apiserver, sources
         self._namespaces, self._verified = namespaces, verified_intents
-        self._routes: tuple[float, list[Json]] = (0.0, [])
+        self._routes: tuple[float, list[Json]] = (-math.inf, [])
+        self._routes_changed_at = 0.0
         self._reading_routes = asyncio.Lock()
+
+    def route_changed(self) -> None:
+        """Somebody else's route changed: what is known of all routes is old."""
+        self._routes_changed_at = time.monotonic()
 
     async def observe(self, subject: Subject, *, now: float) -> Sight:
         """One observation.
@@ -139,9 +145,10 @@ class Observer:
             return []
         async with self._reading_routes:
             at, routes = self._routes
-            if time.monotonic() - at > _ROUTES_FRESH_S:
+            if time.monotonic() - at > _ROUTES_FRESH_S or at < self._routes_changed_at:
+                at = time.monotonic()
                 routes = await self._all_routes()
-                self._routes = (time.monotonic(), routes)
+                self._routes = (at, routes)
             return routes
 
     async def _all_routes(self) -> list[Json]:

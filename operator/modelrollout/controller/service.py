@@ -50,7 +50,7 @@ class Service:
             name=config.lease.name,
             identity=identity,
         )
-        observer = Observer(
+        self._observer = Observer(
             apiserver,
             self._sources,
             namespaces=config.namespaces,
@@ -58,7 +58,7 @@ class Service:
         )
         self._reconciler = Reconciler(
             apiserver,
-            observer=observer,
+            observer=self._observer,
             sources=self._sources,
             recorder=self._recorder,
             queue=self._queue,
@@ -88,7 +88,11 @@ class Service:
         ]
         try:
             await kopf.operator(
-                registry=watching.registry(self._queue, self._reconciler.index),
+                registry=watching.registry(
+                    self._queue,
+                    self._reconciler.index,
+                    route_changed=self._observer.route_changed,
+                ),
                 settings=watching.settings(),
                 stop_flag=self._stop,
                 ready_flag=self._watches,

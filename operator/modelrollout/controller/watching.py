@@ -3,7 +3,7 @@
 Events are hints. Every pass reads the objects it decides on; a sweep repairs what no event told.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import kopf
@@ -11,6 +11,7 @@ import kopf
 from modelrollout.adapters import kinds, versions
 from modelrollout.controller.index import Index
 from modelrollout.controller.queue import Queue
+from modelrollout.routing import generated
 from modelrollout.routing.contract import Kind
 
 Json = dict[str, Any]
@@ -51,8 +52,16 @@ def settings() -> kopf.OperatorSettings:
     return made
 
 
-def registry(queue: Queue, index: Index) -> kopf.OperatorRegistry:
-    """The handlers: each turns a changed object into keys."""
+def registry(
+    queue: Queue, index: Index, *, route_changed: Callable[[], None]
+) -> kopf.OperatorRegistry:
+    """The handlers: each turns a changed object into keys.
+
+    Args:
+        queue: gets the keys.
+        index: knows which rollouts an object concerns.
+        route_changed: called when a route changed that no rollout of ours generated.
+    """
     made = kopf.OperatorRegistry()
     kopf.on.login(registry=made)(_login)
 
@@ -67,6 +76,11 @@ def registry(queue: Queue, index: Index) -> kopf.OperatorRegistry:
         for key in index.concerned((kinds.SLICE.kind, namespace, service)):
             queue.add(key)
 
+    async def foreign(body: Json, **_: object) -> None:
+        if not generated.is_generated(body):
+            route_changed()
+
+    _on(kinds.HTTP_ROUTE, made, "foreign")(foreign)
     _on(kinds.ROLLOUT, made)(rollout)
     _on(kinds.SLICE, made)(endpoints)
     for kind in _WATCHED:
@@ -82,12 +96,12 @@ def _named(kind: Kind, queue: Queue, index: Index) -> Any:
     return changed
 
 
-def _on(kind: Kind, registry: kopf.OperatorRegistry) -> Any:
+def _on(kind: Kind, registry: kopf.OperatorRegistry, what: str = "changed") -> Any:
     return kopf.on.event(
         group=kind.group,
         version=kind.version,
         plural=kind.plural,
-        id=kind.plural,
+        id=f"{kind.plural}-{what}",
         registry=registry,
     )
 

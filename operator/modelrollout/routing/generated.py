@@ -151,6 +151,11 @@ def _paths(route: Json) -> set[tuple[str, ...]]:
     return found
 
 
+def is_generated(route: Json) -> bool:
+    """Whether some rollout generated a route."""
+    return (route["metadata"].get("labels") or {}).get(MANAGED_BY) == OURS
+
+
 def _is_ours(rollout: Rollout, live: Json) -> bool:
     labels = live["metadata"].get("labels") or {}
     return labels.get(MANAGED_BY) == OURS and labels.get(ROLLOUT) == rollout.name

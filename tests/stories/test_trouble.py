@@ -356,3 +356,30 @@ def test_without_metrics_even_the_wish_to_promote_undecided_promotes_nothing() -
     world.edit(target="v2")
     world.run(2 * 3600)
     assert world.status.phase == "Undecided"
+
+
+def test_row_42_a_clock_set_back_never_counts_a_request_twice() -> None:
+    world = at_share(25)
+    world.run(70)
+    assert world.status.look is not None
+    counted = world.status.look.at
+    world.now -= 3600
+    world.versions["v1"].revision = "r9"  # the stratum ends, and counting would start anew
+    world.run(300)
+
+    assert world.status.look is not None
+    assert world.status.look.at >= counted
+
+
+def test_no_step_advances_before_a_look_at_its_weight() -> None:
+    strategy = {"canary": {"weights": [1, 5, 25, 50], "minDuration": "1s"}}
+    world = at_rest(spec(strategy=strategy))
+    world.edit(target="v2")
+    looks = {}
+    while world.status.phase != "Baking":
+        world.run(until=lambda w: w.plans[-1].events != ())
+        looks[world.share("v2")] = world.status.look.number if world.status.look else 0
+        world.now += 0.5
+
+    assert list(looks) == [0, 1, 5, 25, 50, 95]
+    assert [looks[share] for share in (5, 25, 50)] == [1, 2, 3]

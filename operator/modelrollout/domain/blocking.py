@@ -47,7 +47,10 @@ def _missing(turn: Pass, weighed: Weighed) -> Reason | None:
     alone = turn.phase is Phase.BAKING and not targeting.is_compared(turn)
     if alone or turn.rollout.share == 0:
         return None  # only one version has users, so no metric can have data of both
-    return describing.missing(turn.book(), weighed)
+    if (missing := describing.missing(turn.book(), weighed)) is not None:
+        return missing
+    is_seen = turn.book().looked > 0 or not turn.spec.analysis.metrics
+    return None if is_seen else Reason(Code.NO_DATA, "no look has been taken at this weight yet")
 
 
 def _unready(turn: Pass) -> Reason | None:

@@ -46,6 +46,7 @@ class Book:
         entries: by metric name, in the order of the spec.
         split: whether requests arrive in the shares decided, of the present step.
         asked: the question of each metric.
+        looked: looks that came through since the present share was decided.
         usual: stable's value per metric before the rollout.
         planned_requests: requests of both arms expected until the deadline.
     """
@@ -53,6 +54,7 @@ class Book:
     entries: Mapping[str, Entry]
     split: Split
     asked: Mapping[str, Question]
+    looked: int = 0
     usual: Mapping[str, float] = field(default_factory=dict)
     planned_requests: float = 0.0
 
@@ -70,26 +72,26 @@ def fresh(
         usual: stable's value per metric before the rollout, where it is known.
         planned_requests: requests of both arms expected until the deadline, 0 when unknown.
     """
-    return _read(spec, {}, guard=split.fresh(), usual=usual or {}, planned=planned_requests)
+    return _read(spec, {}, usual=usual or {}, planned=planned_requests)
 
 
 def opened(spec: ModelRolloutSpec, text: str) -> Book:
     """The evidence as stored, with metrics that are new or were edited at their beginning."""
     stored = json.loads(text) if text else {}
-    return _read(
+    book = _read(
         spec,
         stored.get("metrics", {}),
-        guard=Split.from_json(stored.get("split")),
         usual={str(k): float(v) for k, v in stored.get("usual", {}).items()},
         planned=float(stored.get("planned", 0.0)),
     )
+    guard, looked = Split.from_json(stored.get("split")), int(stored.get("looked", 0))
+    return replace(book, split=guard, looked=looked)
 
 
 def _read(
     spec: ModelRolloutSpec,
     kept: Mapping[str, Any],
     *,
-    guard: Split,
     usual: Mapping[str, float],
     planned: float,
 ) -> Book:
@@ -98,7 +100,7 @@ def _read(
         metric.name: _entry(metric, asked[metric.name], kept.get(metric.name))
         for metric in spec.analysis.metrics
     }
-    return Book(entries, guard, asked, usual, planned)
+    return Book(entries, split.fresh(), asked, usual=usual, planned_requests=planned)
 
 
 def _entry(metric: Metric, question: Question, stored: Mapping[str, Any] | None) -> Entry:
@@ -132,6 +134,7 @@ def closed(book: Book) -> str:
     stored = {
         "metrics": metrics,
         "split": book.split.to_json(),
+        "looked": book.looked,
         "usual": dict(book.usual),
         "planned": book.planned_requests,
     }
@@ -160,7 +163,8 @@ def counted(
         )
         for metric in spec.analysis.metrics
     }
-    return replace(book, entries=entries, split=_split(book.split, look, spec=spec, share=share))
+    guard = _split(book.split, look, spec=spec, share=share)
+    return replace(book, entries=entries, split=guard, looked=book.looked + 1)
 
 
 def _after(
@@ -222,4 +226,4 @@ def restarted(book: Book, spec: ModelRolloutSpec) -> Book:
 
 def new_step(book: Book) -> Book:
     """The evidence at the beginning of a step: the split is watched anew."""
-    return replace(book, split=split.fresh())
+    return replace(book, split=split.fresh(), looked=0)

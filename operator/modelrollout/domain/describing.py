@@ -40,7 +40,7 @@ def row(
         estimate=f"{name} {effect.estimate:.2f}"
         if effect is not None and effect.estimate is not None
         else "",
-        interval=_interval(effect),
+        interval=_interval(effect, name),
         samples=f"{judgement.candidate_trials:,} / {judgement.stable_trials:,}",
         threshold=_threshold(metric, judgement),
         message=sentence(metric, judgement, problem=problem, rollout=rollout)[:1024],
@@ -59,11 +59,17 @@ def _effect(judgement: Judgement, *, is_share: bool) -> tuple[Bounds | None, str
     return (difference, "difference") if difference is not None else (ratio, "ratio")
 
 
-def _interval(effect: Bounds | None) -> str:
+def _interval(effect: Bounds | None, name: str) -> str:
     if effect is None:
         return ""
-    high = f"{effect.high:.3g}" if math.isfinite(effect.high) else "unbounded"
-    return f"{effect.low:.3g} to {high}"
+    return f"{_bound(effect.low, name)} to {_bound(effect.high, name)}"
+
+
+def _bound(value: float, name: str) -> str:
+    if not math.isfinite(value):
+        return "unbounded"
+    is_short = name == "ratio" and value < 10  # noqa: PLR2004 - 0.71 to 1.52, but 1.24 to 14.8
+    return f"{value:.2f}" if is_short else f"{value:.3g}"
 
 
 def _threshold(metric: Metric, judgement: Judgement) -> str:
@@ -89,7 +95,7 @@ def sentence(
     effect, name = _effect(judgement, is_share=is_share)
     numbers = [
         f"{name} {effect.estimate:.2f}" if effect and effect.estimate is not None else "",
-        f"interval {_interval(effect)}" if effect else "",
+        f"interval {_interval(effect, name)}" if effect else "",
         f"{judgement.candidate_trials:,} {'requests' if is_share else 'observations'}",
     ]
     found = ", ".join(part for part in numbers if part)

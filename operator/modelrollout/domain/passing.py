@@ -180,9 +180,9 @@ class Pass:
         self.put(decision=self.status.decision.model_copy(update={"confirmed_at": None}))
 
     def restart_look(self, at: float) -> None:
-        """Counting starts anew at `at`."""
+        """Counting starts anew at `at`, but never before what was counted already."""
         look = self.status.look or LookStatus(at=at)
-        self.put(look=look.model_copy(update={"at": at, "failures": 0}))
+        self.put(look=look.model_copy(update={"at": max(at, look.at), "failures": 0}))
 
     def rejection(self, identity: Identity) -> Rejection | None:
         """The entry that rejects this candidate, lifted or not."""

@@ -83,7 +83,7 @@ class Rollouts(RuleBasedStateMachine):
         inconclusive=st.sampled_from(["Hold", "RollBack", "Promote"]),
         rps=st.sampled_from([0.1, 5.0, 200.0]),
         seed=st.integers(0, 1000),
-        is_served=st.booleans(),
+        lead=st.sampled_from(["", "Stepping", "Baking", "RolledBack"]),
     )
     def begin(
         self,
@@ -94,14 +94,19 @@ class Rollouts(RuleBasedStateMachine):
         inconclusive: str,
         rps: float,
         seed: int,
-        is_served: bool,
+        lead: str,
     ) -> None:
         self.world = Watched(written(strategy, bake, metrics, inconclusive), rps=rps, seed=seed)
-        if is_served:
+        if seed % 2:
             self.world.turn_route({"v1": 10_000})
         self.world.pass_by(30.0)
         self.world.edit(target="v2")
         self.world.pass_by(30.0)
+        if lead in {"RolledBack", "Baking"}:
+            self.said += 1
+            self.world.say("abort" if lead == "RolledBack" else "promote", "id-1")
+        if lead:
+            self.world.pass_by(70.0)
 
     @rule(seconds=st.sampled_from([1.0, 10.0, 31.0, 60.0, 150.0, 400.0]))
     def time_passes(self, seconds: float) -> None:
@@ -253,7 +258,7 @@ class Rollouts(RuleBasedStateMachine):
 
 def ill_treat(*, examples: int, steps: int, is_fixed: bool) -> None:
     """Runs the machine; a failure prints the shortest order of events that breaks a promise."""
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Rollouts,
         settings=settings(
             max_examples=examples,
@@ -268,10 +273,11 @@ def ill_treat(*, examples: int, steps: int, is_fixed: bool) -> None:
 
 
 def test_no_order_of_events_breaks_a_promise() -> None:
-    ill_treat(examples=150, steps=40, is_fixed=True)
+    ill_treat(examples=300, steps=40, is_fixed=True)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_no_order_of_events_breaks_a_promise_with_new_seeds() -> None:
-    ill_treat(examples=4000, steps=60, is_fixed=False)
+    for _ in range(8):  # in parts, for hypothesis remembers every example of a run
+        ill_treat(examples=300, steps=50, is_fixed=False)

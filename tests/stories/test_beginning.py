@@ -56,10 +56,16 @@ def test_row_05_status_restored_from_a_backup_of_another_uid() -> None:
     world = at_rest()
     world.edit(target="v2")
     world.run(until=lambda w: w.share("v2") == 25)
+    world.say("pause", "id-1")
+    world.step()
+    world.say("resume", "id-2")
+    world.step()
     world.uid = "uid-2"
     world.step()
 
     assert world.status.uid == "uid-2"
+    assert [entry.id for entry in world.status.intents] == ["id-1", "id-2"]
+    assert not world.status.paused
     assert world.status.stable is not None
     assert world.status.stable.name == "v1"
     assert world.status.look is None

@@ -363,6 +363,21 @@ def test_row_26_roll_back_undecided_waits_until_stable_can_take_the_traffic() ->
     world.phase("RolledBack")
 
 
+def test_row_26_a_later_deadline_lets_an_undecided_rollout_go_on() -> None:
+    world = at_rest(spec(deadline="10m"), rps=0.2)
+    world.edit(target="v2")
+    world.phase("Undecided").run(60)
+    world.edit(deadline="24h")
+    world.step()
+
+    assert world.status.phase == "Stepping"
+    assert world.condition("Stalled") == ("", "")
+    before = world.status.rollout.clock_s if world.status.rollout else 0.0
+    world.run(600)
+    assert world.status.rollout is not None
+    assert world.status.rollout.clock_s >= before + 540
+
+
 def test_row_26_promote_undecided_when_the_bound_is_near_enough() -> None:
     analysis = spec()["analysis"]
     metric = analysis["metrics"][0] | {"margin": {"absolute": 0.01}}

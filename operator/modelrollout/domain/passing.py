@@ -223,7 +223,7 @@ class Pass:
         )
         self.put(history=[*self.status.history, entry][-KEPT:])
 
-    def decide_shares(self, shares: dict[str, int]) -> None:
+    def put_shares(self, shares: dict[str, int]) -> None:
         """Persists a split; a changed one gets the next sequence number and is unconfirmed."""
         wanted = {name: share for name, share in shares.items() if share > 0}
         old = self.status.decision

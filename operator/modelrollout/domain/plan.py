@@ -90,7 +90,7 @@ def _pursue(turn: Pass) -> None:
             answering.answer(turn)
     if turn.phase is Phase.BAKING and stepping.bake_is_over(turn):
         ending.finish(turn)
-    turn.decide_shares(targeting.shares(turn))
+    turn.put_shares(targeting.shares(turn))
 
 
 def _drain(turn: Pass) -> None:

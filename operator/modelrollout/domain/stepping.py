@@ -69,6 +69,9 @@ def go_to(turn: Pass, index: int) -> None:
 
 def under_way(turn: Pass) -> None:
     """STEPPING, WAITING, UNDECIDED, BAKING: look, answer people, decide, act."""
+    if turn.phase is Phase.UNDECIDED and turn.rollout.clock_s < turn.spec.deadline:
+        turn.move(Trigger.MORE_TIME)
+        turn.tell(Code.STEP_RUNNING, "the deadline was set later: the rollout goes on")
     late, before = guarding.endpoints(turn), turn.phase
     standing.look(turn)
     weighed = standing.weighed(turn)

@@ -14,12 +14,17 @@ _UNDER_WAY = frozenset({Phase.STARTING, Phase.STEPPING, Phase.WAITING, Phase.UND
 
 
 def restore(turn: Pass) -> None:
-    """Believes only `stable` and the history of a status that belongs to another object."""
+    """Believes only `stable` and the history of a status that belongs to another object.
+
+    Which intents were answered is kept, too: a restored annotation must not act a second time.
+    """
     status = turn.status
     if status.uid and status.uid != turn.observed.uid:
         known = {version.name for version in turn.spec.versions}
         stable = status.stable if status.stable and status.stable.name in known else None
-        turn.status = ModelRolloutStatus(stable=stable, history=status.history)
+        turn.status = ModelRolloutStatus(
+            stable=stable, history=status.history, intents=status.intents
+        )
     if turn.status.uid != turn.observed.uid:
         turn.put(uid=turn.observed.uid)
 

@@ -51,6 +51,7 @@ class Trigger(StrEnum):
     ADVANCE = "advance"
     PAUSE_STEP = "pause step"
     DEADLINE = "deadline"
+    MORE_TIME = "more time"
     PROMOTE = "promote"
     FINISH = "finish"
     END = "end"
@@ -68,6 +69,7 @@ TRIGGERS: Final[dict[Trigger, str]] = {
     Trigger.ADVANCE: "the step has been served, every metric has data, and no harm shows",
     Trigger.PAUSE_STEP: "likewise, and the next step is a pause",
     Trigger.DEADLINE: "the time is up, undecided, and the weight is to be held",
+    Trigger.MORE_TIME: "the deadline is set later",
     Trigger.PROMOTE: "the evidence is complete, or a person says so",
     Trigger.FINISH: "the bake is over, or a new target ends it",
     Trigger.END: "harm, a crash, an abort, another target or revision: all traffic to stable",
@@ -89,6 +91,7 @@ TABLE: Final[dict[tuple[Phase, Trigger], Phase]] = {
     (Phase.STEPPING, Trigger.ADVANCE): Phase.STEPPING,
     (Phase.STEPPING, Trigger.PAUSE_STEP): Phase.WAITING,
     (Phase.STEPPING, Trigger.DEADLINE): Phase.UNDECIDED,
+    (Phase.UNDECIDED, Trigger.MORE_TIME): Phase.STEPPING,
     (Phase.WAITING, Trigger.ADVANCE): Phase.STEPPING,
     (Phase.WAITING, Trigger.PAUSE_STEP): Phase.WAITING,
     # Promotion: by evidence from a step or after the deadline, by a person from anywhere.

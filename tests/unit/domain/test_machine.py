@@ -150,6 +150,10 @@ class Rollouts(RuleBasedStateMachine):
         self.world.is_edited = True
         self.world.edit(strategy=STRATEGIES[strategy])
 
+    @rule(deadline=st.sampled_from(["1m", "15m", "24h"]))
+    def the_deadline_is_edited(self, deadline: str) -> None:
+        self.world.edit(deadline=deadline)
+
     @rule(bake=st.integers(0, len(BAKES) - 1), metrics=st.integers(0, len(METRICS)))
     def analysis_and_bake_are_edited(self, bake: int, metrics: int) -> None:
         analysis = {"interval": "30s", "metrics": list(METRICS[:metrics])}

@@ -110,6 +110,12 @@ def used_up(world: World) -> World:
     return world
 
 
+def given_more_time() -> World:
+    world = undecided()
+    world.edit(deadline="24h")
+    return world.run(60)
+
+
 def to_and_fro() -> list[World]:
     """Back to stable from a rejection, a retry, a bad second candidate, tries that are used up."""
     back = rolled_back()
@@ -131,7 +137,7 @@ def to_and_fro() -> list[World]:
 
 def test_every_legal_move_is_made_by_a_rollout() -> None:
     worlds = [draining().phase("Serving"), baking().phase("Serving"), waiting().phase("Baking")]
-    worlds += to_and_fro()
+    worlds += [*to_and_fro(), given_more_time()]
     for phase, reach in AT.items():
         world = reach()
         worlds += [ended(deepcopy(world), by="deletion"), world]

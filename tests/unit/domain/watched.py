@@ -147,7 +147,8 @@ def _shares(world: Watched, after: ModelRolloutStatus, made: Plan) -> None:
 def _rises(world: Watched, before: ModelRolloutStatus, after: ModelRolloutStatus) -> None:
     """S2: the weight of a candidate, or of one just promoted, waits for its ready pods."""
     candidate = after.candidate or before.candidate
-    if candidate is None or after.phase in {"Draining", "RolledBack", "Terminating"}:
+    is_back = after.phase in {"Draining", "RolledBack", "Terminating"}
+    if candidate is None or is_back or before.uid != after.uid:
         return
     old = before.decision.shares.get(candidate.name, 0)
     new = after.decision.shares.get(candidate.name, 0)
@@ -181,7 +182,8 @@ def _one_step(
     promoted = any(move.trigger is Trigger.PROMOTE for move in made.moves)
     if promoted and old is not None and not told & _MOVED_BY_HAND and not world.is_edited:
         assert old.step_index == len(_steps(world, before)) - 1, "S6: promoted before the last step"
-    if old is None or new is None or old.id != new.id or world.is_edited:
+    is_same = old is not None and new is not None and old.id == new.id and before.uid == after.uid
+    if old is None or new is None or not is_same or world.is_edited:
         return
     assert new.step_index - old.step_index in {0, 1}, "S6: more than one step"
     if new.share > old.share:

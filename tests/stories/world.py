@@ -164,6 +164,7 @@ class World:
             ),
             look=None if window is None else self.look(window),
             problem=self.problem,
+            scrape_interval_s=SCRAPE_S,
         )
 
     def look(self, window: Window) -> Look:
@@ -256,16 +257,11 @@ class World:
             made = self.step()
             if self.gone or (until is not None and until(self)):
                 return self
-            self.now = max(min(self._next(made), end + 0.001), self.now + 0.01)
+            wake = made.wake_at if made.wake_at is not None else self.now + 30.0
+            self.now = max(min(wake, end + 0.001), self.now + 0.01)
             if self.now > end:
                 self.now = end
                 return self
-
-    def _next(self, made: Plan) -> float:
-        """When the operator makes its next pass: what the plan says, the next look, the sweep."""
-        look = looking.next_at(self.spec, made.status, scrape_interval_s=SCRAPE_S)
-        due = [at for at in (made.wake_at, look) if at is not None]
-        return min(due) if due else self.now + 30.0
 
     def settle(self) -> "World":
         """Makes passes until nothing more is told and the routes are confirmed."""

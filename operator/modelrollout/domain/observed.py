@@ -102,6 +102,7 @@ class Observed:
         traffic: the routes.
         look: the look that was due, None when none was.
         problem: what only code can see and what makes the resource unacceptable.
+        scrape_interval_s: of the slowest source in use; the next look is timed by it.
     """
 
     namespace: str
@@ -114,3 +115,4 @@ class Observed:
     traffic: TrafficSeen = TrafficSeen()
     look: Look | None = None
     problem: Reason | None = None
+    scrape_interval_s: float = 0.0

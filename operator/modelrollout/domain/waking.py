@@ -5,7 +5,7 @@ out, or the status is written anew. So no rollout ever keeps the operator busy f
 """
 
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.domain import programming, refusing, steps, ticking
+from modelrollout.domain import looking, programming, refusing, steps, ticking
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code
 from modelrollout.domain.transitions import Phase
@@ -24,6 +24,8 @@ def at(turn: Pass) -> float | None:
     if refusing.leaves_traffic(turn):
         return None
     due = _at_rest(turn) if turn.status.rollout is None else _under_way(turn)
+    if turn.moves:
+        due.append(turn.now)  # what follows a move may be possible at once
     return max(min(due), turn.now + _LEAST_S) if due else None
 
 
@@ -88,7 +90,14 @@ def _under_way(turn: Pass) -> list[float]:
         due.append(rollout.drain_until)
     if turn.phase is Phase.STARTING:
         due.append(turn.now + _SLOW_POLL_S)
-    return [*due, *_clock_ends(turn)]
+    return [*due, *_look(turn), *_clock_ends(turn)]
+
+
+def _look(turn: Pass) -> list[float]:
+    """The next look; one that was due by now and did not come waits for the next pass."""
+    scrape_s = turn.observed.scrape_interval_s
+    at = looking.next_at(turn.spec, turn.status, scrape_interval_s=scrape_s)
+    return [at] if at is not None and at > turn.now else []
 
 
 def _clock_ends(turn: Pass) -> list[float]:

@@ -88,7 +88,7 @@ class Watched(World):
         while not self.gone:
             made = self.attempt()
             passes += 1
-            due = self._next(made)
+            due = made.wake_at if made.wake_at is not None else self.now + 30.0
             assert made.wake_at is None or made.wake_at > self.now, "due in the past"
             due = max(due, self.now + 0.02)
             if due >= end:

@@ -107,16 +107,15 @@ def _planned(turn: Pass, before: ModelRolloutStatus) -> Plan:
     if turn.refused is not None:
         refusing.tell(turn, turn.refused)
     decision = turn.status.decision
-    if not waking.is_news(turn, before):
-        turn.status = before
+    status = turn.status if waking.is_news(turn, before) else before
     return Plan(
-        status=turn.status,
+        status=status,
         shares=None if leave or not decision.shares else decision.shares,
         stable=turn.status.stable.name if turn.status.stable else "",
         finalizer=_finalizer(turn),
         events=tuple(turn.events),
         moves=tuple(turn.moves),
-        wake_at=waking.at(turn),
+        wake_at=waking.at(turn, written=status),
     )
 
 

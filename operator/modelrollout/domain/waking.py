@@ -19,11 +19,18 @@ _TIMED = frozenset({Code.STEP_TIME, Code.PAUSED_BY_PLAN, Code.BAKING})
 """Reasons whose sentence names the time left: alone, they are no news."""
 
 
-def at(turn: Pass) -> float | None:
-    """When something is due, seconds since the epoch; None when only a watch can bring news."""
+def at(turn: Pass, *, written: ModelRolloutStatus) -> float | None:
+    """When something is due, seconds since the epoch; None when only a watch can bring news.
+
+    Args:
+        turn: the pass, its clocks at this instant.
+        written: the status as it will be stored, its clocks as of the last write.
+    """
     if refusing.leaves_traffic(turn):
         return None
     due = _at_rest(turn) if turn.status.rollout is None else _under_way(turn)
+    if written.rollout is not None:
+        due.append(beat(written, interval_s=turn.spec.analysis.interval))
     if turn.moves:
         due.append(turn.now)  # what follows a move may be possible at once
     return max(min(due), turn.now + _LEAST_S) if due else None
@@ -83,7 +90,7 @@ def _patience(turn: Pass) -> float:
 
 def _under_way(turn: Pass) -> list[float]:
     rollout = turn.rollout
-    due = [beat(turn.status, interval_s=turn.spec.analysis.interval)]
+    due = []
     if turn.status.decision.confirmed_at is None:
         due.append(turn.now + _patience(turn))
     if rollout.drain_until is not None and rollout.drain_until > turn.now:

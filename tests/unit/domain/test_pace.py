@@ -146,7 +146,14 @@ def baking_with_too_few_pods() -> World:
     return world.phase("Baking").run(600)
 
 
+def without_traffic_at_the_end_of_a_step() -> World:
+    world = at_rest(rps=0.01)
+    world.edit(target="v2")
+    return world.phase("Stepping").run(600)
+
+
 STUCK = (
+    without_traffic_at_the_end_of_a_step,
     drained_but_never_programmed,
     paused_just_before_a_step_ends,
     without_its_source,
@@ -169,3 +176,14 @@ def test_who_waits_is_not_kept_busy(reach: Callable[[], World]) -> None:
     assert len(world.codes) == told
     woken = [made.wake_at for made in world.plans[before:] if made.wake_at is not None]
     assert all(earlier < later for earlier, later in pairwise(woken))
+
+
+def test_a_clock_that_runs_out_between_two_writes_is_met_once() -> None:
+    world = at_rest(rps=0.0)
+    world.edit(target="v2", analysis={"interval": "30s"})
+    world.phase("Stepping").run(119.9)
+    before = len(world.plans)
+    world.run(10)
+
+    assert len(world.plans) - before <= 5
+    assert world.status.step == "2/3"

@@ -212,7 +212,10 @@ class _Reading:
     def _growth(self) -> float:
         # Expected gain of ln e per candidate request, both versions at the rate seen so far.
         past, share = self.evidence.compared, self.evidence.share
-        rate = (past.bad_c + past.bad_s + 0.5) / (past.trials_c + past.trials_s + 1.0)
+        # As seen, and not half an event more: that would nearly double what a service without
+        # errors is told.
+        rate = (past.bad_c + past.bad_s) / (past.trials_c + past.trials_s)
+        rate = min(max(rate, bets.NEVER), 1.0 - bets.NEVER)
         equal, stable = np.array([rate]), (1.0 - share) / share
         null = projected.project_on_all(
             bets.lines(self.question), alt_c=equal, alt_s=equal, n_c=1.0, n_s=stable

@@ -109,8 +109,9 @@ def advance(spent: Spent, plan: Plan, *, candidate: RateCounts, stable: RateCoun
     A look in which an arm had no requests, or nobody an event, moves nothing but the budget.
 
     Raises:
-        SpendingError: for more than MOST_EVENTS events in the look, and for a ratio other than 1 where events are common: Binomial increments are
-            the law of rare events, so state the margin in absolute terms there.
+        SpendingError: for more than MOST_EVENTS events in the look, and for a ratio other than 1
+            where events are common: Binomial increments are the law of rare events, so state
+            the margin in absolute terms there.
     """
     least, increments = increment(plan, candidate=candidate, stable=stable)
     compares = candidate.trials > 0 and stable.trials > 0

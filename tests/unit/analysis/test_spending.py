@@ -264,6 +264,12 @@ def test_plans_that_cannot_be_are_refused(
         Plan(alpha, looks, ratio=ratio)
 
 
+def test_too_many_events_for_a_law_of_each_count_are_refused() -> None:
+    many_events = RateCounts(10**12, 10**9)
+    with pytest.raises(SpendingError, match="at most 10,000 events"):
+        spending.advance(Spent(), Plan(0.02, 10), candidate=many_events, stable=many_events)
+
+
 def test_a_ratio_of_common_events_is_refused() -> None:
     with pytest.raises(SpendingError, match="absolute terms"):
         spending.advance(

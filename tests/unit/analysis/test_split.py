@@ -36,14 +36,14 @@ def alarms(
 @pytest.mark.parametrize("asked", [0.01, 0.05, 0.5])
 @pytest.mark.parametrize("edge", [-1, 0, 1])
 def test_what_is_tolerated_raises_no_alarm(asked: float, edge: int) -> None:
-    # Tested at 1/20 and not at 1/1000, so that 400 runs can show a fault.
+    # Tested at 1/20 and not at 1/1000, so that 200 runs can show a fault.
     given = (split.tolerated(asked)[0], asked, split.tolerated(asked)[1])[edge + 1]
     rng = np.random.default_rng(31)
     runs = [
-        alarms(rng, asked=asked, given=given, per_look=2000, alarm=math.log(20.0))
-        for _ in range(400)
+        alarms(rng, asked=asked, given=given, per_look=50_000, alarm=math.log(20.0))
+        for _ in range(200)
     ]
-    assert np.mean(runs) <= 0.05 + 3.0 * math.sqrt(0.05 * 0.95 / 400)
+    assert np.mean(runs) <= 0.05 + 3.0 * math.sqrt(0.05 * 0.95 / 200)
 
 
 def test_requests_that_come_in_bunches_hardly_ever_raise_the_alarm() -> None:

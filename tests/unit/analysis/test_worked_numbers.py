@@ -282,6 +282,19 @@ def test_a_mean_by_hand() -> None:
     assert judged.difference.estimate == pytest.approx(0.3)
 
 
+def test_fewer_than_a_hundred_values_of_an_arm_say_nothing() -> None:
+    asked = Question(kind=Kind.MEAN, margin=Margin(relative=0.1))
+    for count, because in ((99, Because.TOO_FEW), (100, None)):
+        slow, quick = MeanCounts(count, count * 9.0, count * 82.0), MeanCounts(900, 900.0, 1800.0)
+        for candidate, stable in ((slow, quick), (quick, slow)):
+            state = evidence.advance(
+                evidence.fresh(asked), asked, candidate=candidate, stable=stable
+            )
+            judged = evidence.judge(state, asked)
+            assert judged.because is because
+            assert (judged.log_e_harm == 0.0) == (because is Because.TOO_FEW)
+
+
 def test_a_judgement_says_where_the_spread_was_learnt() -> None:
     asked = Question(kind=Kind.MEAN, margin=Margin(relative=0.1))
     rng = np.random.default_rng(41)

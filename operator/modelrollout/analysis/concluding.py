@@ -1,6 +1,5 @@
 """From e-values to the verdict of one metric, the same for rates and means."""
 
-import math
 from dataclasses import dataclass
 
 from modelrollout.analysis import combining
@@ -25,7 +24,9 @@ def verdict(log_es: LogEs, question: Question, *, tries: int) -> Verdict:
     """What is shown on this metric's own evidence, the gravest first."""
     harm = combining.log_threshold(question.false_rollback, tries=tries)
     promotion = combining.log_threshold(question.false_promotion, tries=tries)
-    if max(log_es.harm, -math.inf if log_es.limit is None else log_es.limit) >= harm:
+    # Comparison and limit share one error rate: their average, not the larger of the two.
+    asked = [log_e for log_e in (log_es.harm, log_es.limit) if log_e is not None]
+    if combining.average_log_e(asked) >= harm:
         return Verdict.WORSE
     if log_es.better >= promotion:
         return Verdict.BETTER

@@ -10,6 +10,7 @@ from statsmodels.stats import contingency_tables
 
 from modelrollout.analysis import (
     combining,
+    concluding,
     evidence,
     limits,
     mixtures,
@@ -17,12 +18,13 @@ from modelrollout.analysis import (
     projected,
     ratio,
 )
+from modelrollout.analysis.concluding import LogEs
 from modelrollout.analysis.counts import MeanCounts, RateCounts
 from modelrollout.analysis.dispersion import NoiseSums
 from modelrollout.analysis.projected import Line
 from modelrollout.analysis.questions import Kind, Limit, Margin, Question
 from modelrollout.analysis.ratio import RatioSums
-from modelrollout.analysis.verdicts import Because, SpreadFrom
+from modelrollout.analysis.verdicts import Because, SpreadFrom, Verdict
 
 # Howard, Ramdas, McAuliffe, Sekhon (2021) as computed in the tests of confseq 0.0.11
 # (uniform_boundaries_unittest.cpp): mixtures tuned to intrinsic time 100 at 5 %.
@@ -263,6 +265,18 @@ def test_a_broken_limit_is_harm_though_both_versions_are_alike(limit: Limit, eve
     judged = evidence.judge(state, asked)
     assert judged.verdict == "Worse"
     assert judged.log_e_harm < 0 < math.log(50.0) <= (judged.log_e_limit or 0.0)
+
+
+def test_a_limit_and_the_comparison_share_one_error_rate() -> None:
+    # 1 / alpha = 50: the e-value of one of the two must be 100 while the other says nothing.
+    asked = Question(limit=Limit(at_most=0.5))
+    for limit, verdict in ((60.0, Verdict.UNDECIDED), (101.0, Verdict.WORSE)):
+        log_es = LogEs(harm=-20.0, limit=math.log(limit))
+        assert concluding.verdict(log_es, asked, tries=1) is verdict
+        turned = LogEs(harm=math.log(limit), limit=-20.0)
+        assert concluding.verdict(turned, asked, tries=1) is verdict
+    without = LogEs(harm=math.log(51.0))
+    assert concluding.verdict(without, Question(), tries=1) is Verdict.WORSE
 
 
 # Means.

@@ -178,12 +178,25 @@ def test_who_waits_is_not_kept_busy(reach: Callable[[], World]) -> None:
     assert all(earlier < later for earlier, later in pairwise(woken))
 
 
-def test_a_clock_that_runs_out_between_two_writes_is_met_once() -> None:
-    world = at_rest(rps=0.0)
-    world.edit(target="v2", analysis={"interval": "30s"})
-    world.phase("Stepping").run(119.9)
+def test_a_step_that_is_over_but_held_is_not_met_again_and_again() -> None:
+    strategy = {"canary": {"weights": [5, 50], "minDuration": "92s200ms"}}
+    world = at_rest(spec(strategy=strategy), rps=0.01)
+    world.edit(target="v2")
+    world.phase("Stepping").run(85)
     before = len(world.plans)
-    world.run(10)
+    world.run(60)
 
-    assert len(world.plans) - before <= 5
-    assert world.status.step == "2/3"
+    assert "no data of both versions" in world.status.message
+    assert len(world.plans) - before <= 8
+
+
+def test_a_rollout_that_nothing_can_be_done_about_writes_nothing() -> None:
+    world = five_metrics()
+    world.edit(versions=[v for v in world.written["versions"] if v["name"] != "v1"])
+    world.step()
+    world.now += 3600
+    before = world.status
+    made = world.step()
+
+    assert made.status == before
+    assert made.wake_at is None

@@ -8,8 +8,8 @@ from modelrollout.domain import (
     describing,
     guarding,
     programming,
+    splitting,
     steps,
-    targeting,
 )
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code, Reason
@@ -44,7 +44,7 @@ def paused(turn: Pass) -> Reason | None:
 
 
 def _missing(turn: Pass, weighed: Weighed) -> Reason | None:
-    alone = turn.phase is Phase.BAKING and not targeting.is_compared(turn)
+    alone = turn.phase is Phase.BAKING and not splitting.is_compared(turn)
     if alone or turn.rollout.share == 0:
         return None  # only one version has users, so no metric can have data of both
     if (missing := describing.missing(turn.book(), weighed)) is not None:
@@ -60,8 +60,8 @@ def _unready(turn: Pass) -> Reason | None:
 
 
 def _capacity(turn: Pass) -> Reason | None:
-    allowed, wanted = targeting.ceiling(turn), targeting.intended(turn)
-    if turn.phase is Phase.BAKING and not targeting.can_hold_back(turn):
+    allowed, wanted = splitting.ceiling(turn), splitting.intended(turn)
+    if turn.phase is Phase.BAKING and not splitting.can_hold_back(turn):
         return None
     if allowed >= wanted:
         return None
@@ -118,10 +118,10 @@ def _bake(turn: Pass) -> Reason:
     length_s = turn.spec.bake.duration if turn.spec.bake else 0.0
     left_s = max(length_s - turn.rollout.step_clock_s, 1.0)
     control = turn.status.previous.name if turn.status.previous else ""
-    held = scalars.percent(scalars.PARTS - targeting.intended(turn))
+    held = scalars.percent(scalars.PARTS - splitting.intended(turn))
     how = (
         f"{held} of the users stay on {control} as the control"
-        if targeting.is_compared(turn)
+        if splitting.is_compared(turn)
         else "no users stay on the old version, so only absolute limits and readiness are watched"
     )
     return Reason(

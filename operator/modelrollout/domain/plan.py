@@ -15,6 +15,7 @@ from modelrollout.domain import (
     guarding,
     programming,
     refusing,
+    splitting,
     stepping,
     summarising,
     targeting,
@@ -90,7 +91,7 @@ def _pursue(turn: Pass) -> None:
             answering.answer(turn)
     if turn.phase is Phase.BAKING and stepping.bake_is_over(turn):
         ending.finish(turn)
-    turn.put_shares(targeting.shares(turn))
+    turn.put_shares(splitting.shares(turn))
 
 
 def _drain(turn: Pass) -> None:

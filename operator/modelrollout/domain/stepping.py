@@ -10,9 +10,9 @@ from modelrollout.domain import (
     ending,
     guarding,
     programming,
+    splitting,
     standing,
     surveying,
-    targeting,
 )
 from modelrollout.domain import book as books
 from modelrollout.domain.deciding import Case, Verb
@@ -105,7 +105,7 @@ def bake_is_over(turn: Pass) -> bool:
     """The bake has lasted its time, and the promoted version can take all the traffic."""
     if turn.rollout.unready_since is not None or turn.refused is not None:
         return False
-    can_take_all = targeting.ceiling(turn) >= scalars.PARTS or not targeting.can_hold_back(turn)
+    can_take_all = splitting.ceiling(turn) >= scalars.PARTS or not splitting.can_hold_back(turn)
     if turn.spec.bake is None:
         return can_take_all
     served = turn.rollout.step_clock_s >= turn.spec.bake.duration

@@ -5,7 +5,7 @@ most, and never much more: neither a jump of the clock nor an operator that was 
 soak, a drain or the time a candidate has to come back.
 """
 
-from modelrollout.domain import targeting
+from modelrollout.domain import splitting
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.transitions import Phase
 
@@ -55,4 +55,4 @@ def in_force(turn: Pass) -> bool:
     decision, candidate = turn.status.decision, turn.status.candidate
     if decision.confirmed_at is None or candidate is None:
         return False
-    return decision.shares.get(candidate.name, 0) >= targeting.intended(turn)
+    return decision.shares.get(candidate.name, 0) >= splitting.intended(turn)

@@ -57,7 +57,7 @@ def advance(
         case RateEvidence() as sums, RateCounts(), RateCounts():
             return Evidence(rates.advance(sums, question, candidate=candidate, stable=stable))
         case MeanEvidence() as sums, MeanCounts(), MeanCounts():
-            return Evidence(means.advance(sums, candidate=candidate, stable=stable))
+            return Evidence(means.advance(sums, question, candidate=candidate, stable=stable))
         case _:
             raise CountsError(
                 f"expected counts of a {question.kind} for both arms, found "

@@ -133,10 +133,21 @@ class _Reading:
         )
 
     def _beyond_margin(self) -> float:
-        # Tolerated is the union of both margins, so both must be rejected: the smaller e-value.
-        alpha = self.question.false_rollback
-        logs = [self._log_e(edge.contrast, -edge.room, alpha) for edge in self._edges()]
-        return min(logs, default=0.0)
+        alpha, margin = self.question.false_rollback, self.question.margin
+        if margin.absolute is None or margin.relative is None:
+            logs = [self._log_e(edge.contrast, -edge.room, alpha) for edge in self._edges()]
+            return logs[0] if logs else 0.0
+        # Each look is compared with the margin that is the larger one in it: where a shared
+        # incident changes which that is, averages over all looks lie beyond both.
+        steepest = max(1.0, 1.0 + self._worse * math.copysign(margin.relative, self._stable))
+        contrast, moments = means.contrast(self.evidence, factor=steepest), self.evidence.tolerated
+        if contrast is None:
+            return 0.0
+        return self._log_e(contrast, self._worse * (moments.candidate - moments.stable), alpha)
+
+    @property
+    def _stable(self) -> float:
+        return self.evidence.moments.stable
 
     def _limit(self) -> float | None:
         limit, evidence = self.question.limit, self.evidence

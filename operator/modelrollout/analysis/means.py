@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from modelrollout.analysis.counts import MeanCounts
-from modelrollout.analysis.questions import Question
+from modelrollout.analysis.questions import Better, Question, RollBackWhen
 from modelrollout.analysis.rates import RAMP_SPREAD
 
 DEFAULT_PAIRS = 5000.0
@@ -93,6 +93,8 @@ class MeanEvidence:
         moments: of the look means.
         spread_c: within looks, of the candidate.
         spread_s: within looks, of stable.
+        tolerated: of the candidate's look means beside what the larger of both margins tolerates
+            at stable's; kept only where both are given and harm is "worse than the margin".
     """
 
     pairs: float
@@ -104,6 +106,7 @@ class MeanEvidence:
     moments: Moments = field(default_factory=Moments)
     spread_c: Spread = field(default_factory=Spread)
     spread_s: Spread = field(default_factory=Spread)
+    tolerated: Moments = field(default_factory=Moments)
 
 
 def fresh(question: Question) -> MeanEvidence:
@@ -113,7 +116,9 @@ def fresh(question: Question) -> MeanEvidence:
     return MeanEvidence(pairs=float(f"{pairs:.2g}"))
 
 
-def advance(evidence: MeanEvidence, *, candidate: MeanCounts, stable: MeanCounts) -> MeanEvidence:
+def advance(
+    evidence: MeanEvidence, question: Question, *, candidate: MeanCounts, stable: MeanCounts
+) -> MeanEvidence:
     """The evidence after one more look of one step."""
     evidence = replace(
         evidence,
@@ -123,20 +128,30 @@ def advance(evidence: MeanEvidence, *, candidate: MeanCounts, stable: MeanCounts
     if candidate.count == 0 or stable.count == 0:
         return evidence
     overlap = candidate.count * stable.count / (candidate.count + stable.count)
+    mean_c, mean_s = candidate.total / candidate.count, stable.total / stable.count
     has_squares = candidate.squares is not None and stable.squares is not None
     return replace(
         evidence,
         looks=evidence.looks + 1,
         bare=evidence.bare + (0 if has_squares else 1),
         share=candidate.count / (candidate.count + stable.count),
-        moments=evidence.moments.plus(
-            overlap=overlap,
-            candidate=candidate.total / candidate.count,
-            stable=stable.total / stable.count,
-        ),
+        moments=evidence.moments.plus(overlap=overlap, candidate=mean_c, stable=mean_s),
+        tolerated=_tolerated(evidence.tolerated, question, overlap, mean_c, mean_s),
         spread_c=evidence.spread_c.plus(candidate, overlap=overlap),
         spread_s=evidence.spread_s.plus(stable, overlap=overlap),
     )
+
+
+def _tolerated(
+    before: Moments, question: Question, overlap: float, mean_c: float, mean_s: float
+) -> Moments:
+    margin = question.margin
+    beyond = question.roll_back_when is RollBackWhen.WORSE_THAN_MARGIN
+    if not beyond or margin.absolute is None or margin.relative is None:
+        return before
+    room = max(margin.absolute, margin.relative * abs(mean_s))
+    edge = mean_s + room if question.better is Better.LOWER else mean_s - room
+    return before.plus(overlap=overlap, candidate=mean_c, stable=edge)
 
 
 def _sum(before: MeanCounts, now: MeanCounts) -> MeanCounts:

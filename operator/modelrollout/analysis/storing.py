@@ -102,6 +102,7 @@ def _mean_to_json(sums: MeanEvidence) -> dict[str, Any]:
         "candidate": [sums.candidate.count, sums.candidate.total],
         "stable": [sums.stable.count, sums.stable.total],
         "moments": _row(sums.moments),
+        "tolerated": _row(sums.tolerated),
         "spreads": [_row(sums.spread_c), _row(sums.spread_s)],
     }
 
@@ -118,4 +119,5 @@ def _mean_from_json(stored: Mapping[str, Any]) -> MeanEvidence:
         moments=Moments(*stored["moments"]),
         spread_c=Spread(*spread_c),
         spread_s=Spread(*spread_s),
+        tolerated=Moments(*stored["tolerated"]),
     )

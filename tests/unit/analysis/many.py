@@ -349,17 +349,30 @@ def judged_means(drawn: MeanLooks, question: Question, *, squares: bool = True) 
 
     beyond = question.roll_back_when is RollBackWhen.WORSE_THAN_MARGIN
     rollback, promotion = question.false_rollback, question.false_promotion
-    harm = (
-        np.min(edges(rollback, -1.0), axis=0)
-        if beyond
-        else log_e(1.0, lambda value: worse * value, rollback)
-    )
+    if beyond and margin.absolute is not None and margin.relative is not None:
+        steepest = np.maximum(1.0, gone)
+        over = worse * _over_the_larger(drawn, both, question)
+        harm = log_e(steepest, lambda _value: over, rollback)
+    elif beyond:
+        harm = edges(rollback, -1.0)[0]
+    else:
+        harm = log_e(1.0, lambda value: worse * value, rollback)
     within = _averaged(edges(promotion, 1.0)) if margin.given else None
     better = log_e(1.0, lambda value: -worse * value, promotion)
     limit = None
     if question.limit is not None:
         limit = np.where(enough, _mean_limit(drawn, sums, question), 0.0)
     return LogEs(harm=harm, better=better, not_worse=within, limit=limit)
+
+
+def _over_the_larger(drawn: MeanLooks, both: NDArray[np.bool_], question: Question) -> Floats:
+    margin, n_c, n_s = question.margin, np.maximum(drawn.n_c, 1), np.maximum(drawn.n_s, 1)
+    at_c, at_s = drawn.t_c / n_c, drawn.t_s / n_s
+    room = np.maximum(margin.absolute or 0.0, (margin.relative or 0.0) * np.abs(at_s))
+    edge = at_s + room if question.better is Better.LOWER else at_s - room
+    weight = np.where(both, n_c * n_s / (n_c + n_s), 0.0)
+    overlap = np.maximum(np.cumsum(weight, 0), 1e-300)
+    return np.asarray(np.cumsum(weight * (at_c - edge), 0) / overlap)
 
 
 def _mean_limit(drawn: MeanLooks, sums: "_Contrasts", question: Question) -> Floats:

@@ -82,6 +82,28 @@ def test_means_at_the_margin_are_rarely_promoted(
         assert many.crossed(said.harm, alpha=ALPHA_ROLLBACK) <= many.most(ALPHA_ROLLBACK, runs=runs)
 
 
+@pytest.mark.parametrize("better", Better)
+def test_a_change_of_the_larger_margin_is_no_harm(better: Better) -> None:
+    # Stable's mean moves between 0.3, where 0.2 is tolerated, and 3, where it is 0.6.
+    runs, stable = 500, np.where(LOOK % 20 < 10, 0.3, 3.0)
+    room = np.maximum(0.2, 0.2 * stable)
+    rng = np.random.default_rng(27)
+    candidate = stable + room if better is Better.LOWER else stable - room
+    drawn = many.means_drawn(rng, normal, runs=runs, rps=5.0, scale_c=candidate, scale_s=stable)
+    asked = Question(
+        kind=Kind.MEAN,
+        better=better,
+        margin=Margin(relative=0.2, absolute=0.2),
+        roll_back_when=RollBackWhen.WORSE_THAN_MARGIN,
+    )
+    said = many.judged_means(drawn, asked)
+    assert said.not_worse is not None
+    assert many.crossed(said.harm, alpha=ALPHA_ROLLBACK) <= many.most(ALPHA_ROLLBACK, runs=runs)
+    assert many.crossed(said.not_worse, alpha=ALPHA_PROMOTION) <= many.most(
+        ALPHA_PROMOTION, runs=runs
+    )
+
+
 @pytest.mark.parametrize("squares", [True, False], ids=["squares", "no-squares"])
 @pytest.mark.parametrize(
     "limit",

@@ -17,7 +17,7 @@ from modelrollout.api.spec import ModelRolloutSpec, Version
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.domain import looking
 from modelrollout.domain.observed import Look, Observed
-from modelrollout.domain.reasons import Reason
+from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import contract, providers
 from modelrollout.routing.contract import Reference
 
@@ -96,6 +96,7 @@ class Observer:
             traffic=provider.read(subject.rollout, routes, others=others),
             look=look,
             problem=subject.problem,
+            scrape_interval_s=self._scrape_interval_s(subject.spec),
         )
         return Sight(observed, routes)
 
@@ -158,20 +159,24 @@ class Observer:
         )
         return [route for page in pages for route in page]
 
+    def _scrape_interval_s(self, spec: ModelRolloutSpec) -> float:
+        """Of the slowest source in use, seconds."""
+        facts = self._sources.facts()
+        used = {metric.source or spec.analysis.source for metric in spec.analysis.metrics}
+        return max((facts[name].scrape_interval_s for name in used if name in facts), default=0.0)
+
     async def _look(
         self, subject: Subject, sightings: Mapping[str, Sighting], *, now: float
     ) -> Look | None:
-        if subject.problem is not None:
+        if subject.problem is not None and subject.problem.code is not Code.CLAIMED:
+            # Its metrics cannot be read as written.
             return None
-        facts = self._sources.facts()
-        used = {
-            metric.source or subject.spec.analysis.source
-            for metric in subject.spec.analysis.metrics
-        }
-        slowest_s = max(
-            (facts[name].scrape_interval_s for name in used if name in facts), default=0.0
+        window = looking.due(
+            now,
+            subject.spec,
+            subject.status,
+            scrape_interval_s=self._scrape_interval_s(subject.spec),
         )
-        window = looking.due(now, subject.spec, subject.status, scrape_interval_s=slowest_s)
         if window is None:
             return None
         arms = {

@@ -153,7 +153,7 @@ class Reconciler:
     ) -> None:
         if plan.finalizer:
             live = await writing.put_finalizer(self._apiserver, live, wanted=True)
-        if plan.status != status:
+        if plan.status is not status:
             live = await writing.put_status(self._apiserver, live, to_object(plan.status))
             self.index.written[key] = live["metadata"]["resourceVersion"]
         self._tell(live, plan.events)

@@ -239,9 +239,13 @@ def test_accepts_what_the_types_accept(edit: Edit) -> None:
 
 
 def serving(rollout: Json, *, stable: str, namespace: str) -> None:
-    """The rollout as it is while `stable` serves."""
+    """The rollout as it is while `stable` serves.
+
+    An operator that runs beside these tests leaves a status of a newer schema as it is.
+    """
     kubectl.must("apply", "--server-side", "-n", namespace, "-f", "-", stdin=rollout)
-    patch = yaml.safe_dump({"status": {"stable": {"name": stable}, "phase": "Progressing"}})
+    status = {"stable": {"name": stable}, "phase": "Progressing", "schemaVersion": 1000}
+    patch = yaml.safe_dump({"status": status})
     kubectl.must(
         *("patch", "mr", "fraud", "-n", namespace, "--subresource=status"),
         *("--type=merge", "-p", patch),

@@ -82,7 +82,10 @@ class Container:
         self._signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             return await asyncio.wait_for(self.wait(), grace_s)
-        self._signal(signal.SIGKILL)
+        # Its parent, with which the kernel kills it: killed alone, the parent would complain of it
+        # in the container's log.
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
         return await self.wait()
 
     async def execute(self, command: Sequence[str]) -> int:

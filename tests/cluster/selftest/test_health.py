@@ -65,7 +65,14 @@ def test_readiness_needs_as_many_failures_as_the_threshold_says(
 
 
 def test_failing_liveness_restarts_the_container(namespace: conftest.Namespace) -> None:
-    namespace.apply(conftest.pod("stuck", livenessProbe=conftest.http_probe("/live")))
+    # Without a startup probe the first liveness probe meets a process that hears no signal yet.
+    namespace.apply(
+        conftest.pod(
+            "stuck",
+            startupProbe=conftest.http_probe("/live", failureThreshold=30),
+            livenessProbe=conftest.http_probe("/live"),
+        )
+    )
     namespace.wait_for("condition=Ready", "pod/stuck")
 
     namespace.tell("stuck", "/live/off")

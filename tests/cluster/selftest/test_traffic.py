@@ -6,7 +6,7 @@ import json
 import urllib.parse
 from typing import Any
 
-from tests.cluster.selftest import conftest
+from tests.cluster.selftest import conftest, puppet
 
 _RESOLVE = """
 import socket, sys
@@ -64,7 +64,11 @@ def test_gateway_splits_exactly_by_weight(namespace: conftest.Namespace) -> None
 def test_series_carry_namespace_service_and_pod(namespace: conftest.Namespace) -> None:
     scraped = {"prometheus.io/scrape": "true", "prometheus.io/port": "8080"}
     namespace.apply(
-        conftest.pod("metered", readinessProbe=conftest.http_probe("/ready")),
+        conftest.pod(
+            "metered",
+            readinessProbe=conftest.http_probe("/ready"),
+            ports=[{"name": "http", "containerPort": puppet.PORT}],
+        ),
         conftest.service("metered", app="metered", annotations=scraped),
         conftest.service("unscraped", app="metered"),
     )
@@ -88,11 +92,15 @@ def test_series_carry_namespace_service_and_pod(namespace: conftest.Namespace) -
 def test_gateway_counts_requests_by_service(namespace: conftest.Namespace) -> None:
     host = f"{namespace.name}.example.com"
     namespace.apply(
-        conftest.pod("counted", readinessProbe=conftest.http_probe("/ready")),
+        conftest.pod(
+            "counted",
+            readinessProbe=conftest.http_probe("/ready"),
+            env=[{"name": "NAME", "value": "counted"}],
+        ),
         conftest.service("counted", app="counted"),
         _route(host, counted=1),
     )
-    conftest.eventually(lambda: "404" not in _answer(namespace, host))
+    conftest.eventually(lambda: _answer(namespace, host) == "counted")
     query = (
         'traefik_service_requests_total{job="traefik",code="200",'
         f'exported_service=~".*-{namespace.name}-counted-.*"}}'

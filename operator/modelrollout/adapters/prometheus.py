@@ -122,7 +122,7 @@ class Source:
     """One source, asked by threads of its own."""
 
     def __init__(self, config: SourceConfig, threads: ThreadPoolExecutor) -> None:
-        self.facts, self._config, self._threads = config.facts, config, threads
+        self.facts, self._config, self.threads = config.facts, config, threads
         self._own = threading.local()
 
     async def ask(self, query: str, *, at: float) -> Sequence[Json]:
@@ -133,7 +133,7 @@ class Source:
         """
         timeout_s = float(self._config.timeout)
         loop = asyncio.get_running_loop()
-        asked = loop.run_in_executor(self._threads, self._ask, query, at)
+        asked = loop.run_in_executor(self.threads, self._ask, query, at)
         try:
             return await asyncio.wait_for(asked, timeout_s + _CONNECT_S)
         except TimeoutError:
@@ -150,10 +150,11 @@ class Source:
             )
         except PrometheusApiClientException:
             raise SourceError(_refusal(session.envelope)) from None
+        except (KeyError, TypeError, ValueError) as problem:
+            # The library's own error for broken JSON is a ValueError, too.
+            raise SourceError("the answer is not that of a Prometheus") from problem
         except (requests.RequestException, OSError) as problem:
             raise SourceError(f"it does not answer: {type(problem).__name__}") from problem
-        except (KeyError, TypeError, ValueError) as problem:
-            raise SourceError("the answer is not that of a Prometheus") from problem
         if session.envelope.get("warnings"):
             raise SourceError(f"partial answer: {_cut(session.envelope['warnings'])}")
         if session.envelope.get("status") != "success" or not isinstance(result, list):
@@ -187,8 +188,8 @@ class Sources:
     """All declared sources."""
 
     def __init__(self, configs: Iterable[SourceConfig]) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="source")
-        self._sources = {config.name: Source(config, self._threads) for config in configs}
+        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="source")
+        self._sources = {config.name: Source(config, self.threads) for config in configs}
         self._told: dict[tuple[str, ...], tuple[float, Reason]] = {}
 
     def facts(self) -> Mapping[str, SourceFacts]:
@@ -197,7 +198,7 @@ class Sources:
 
     async def close(self) -> None:
         """Ends the threads; requests under way are not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.threads.shutdown(wait=False, cancel_futures=True)
 
     async def look(
         self,

@@ -4,6 +4,7 @@ Asked only when something is missing, and seldom. It looks at the rollout's own 
 that no tenant learns the labels of another.
 """
 
+import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,7 +17,6 @@ from modelrollout.metrics.selectors import Matcher, Selector
 
 _SHOWN: Final = ("service", "pod", "container", "job", "exported_service")
 _MOST: Final = 4
-_NEAREST: Final = 2
 _RECENT: Final = parts.milliseconds(LOOKBACK_S)
 
 
@@ -72,7 +72,8 @@ def no_bucket(
     wanted = parts.bound_of(latency)
     if not finite or wanted in finite:
         return None
-    near = sorted(sorted(finite, key=lambda bound: abs(bound - wanted))[:_NEAREST])
+    place = min(max(1, bisect.bisect(finite, wanted)), max(1, len(finite) - 1))
+    near = finite[place - 1 : place + 1]
     unit = latency.unit
     told = " and ".join(f"{bound:g}{unit}" for bound in near)
     return Reason(

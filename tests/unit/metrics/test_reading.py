@@ -1,0 +1,180 @@
+"""What an answer means: exact counts, and what is missing told apart."""
+
+from typing import Any
+
+import pytest
+
+from modelrollout.analysis.counts import MeanCounts, RateCounts
+from modelrollout.api.spec import Metric, ModelRolloutSpec
+from modelrollout.domain.planned import Window
+from modelrollout.domain.reasons import Code
+from modelrollout.metrics import queries, reading
+from modelrollout.metrics.arms import ArmSeen
+from modelrollout.metrics.facts import SourceFacts
+from modelrollout.metrics.reading import AnswerError, Read, Table
+
+WINDOW = Window(1000.0, 1030.0, "v2", "v1")
+RATE = {"name": "errors", "rate": {"events": 'e{code=~"5.."}', "total": "t"}}
+APART = {"name": "errors", "rate": {"events": "bad", "others": "good"}}
+SLOW = {"name": "slow", "latency": {"histogram": "d", "threshold": "250ms"}}
+MEAN = {"name": "rating", "mean": {"sum": "s", "count": "n", "squares": "q"}}
+
+
+def asked(metric: dict[str, Any]) -> tuple[queries.Question, Metric]:
+    versions = [{"name": v, "service": {"name": f"fraud-{v}", "port": 80}} for v in ("v1", "v2")]
+    spec = ModelRolloutSpec.model_validate(
+        {
+            "versions": versions,
+            "target": "v2",
+            "traffic": {"gatewayAPI": {"parentRefs": [{"name": "g"}]}},
+            "analysis": {"metrics": [metric]},
+        }
+    )
+    seen = {v: ArmSeen(f"fraud-{v}", 80) for v in ("v1", "v2")}
+    facts = SourceFacts("default", {"cluster": "eu"}, scrape_interval_s=2.0)
+    question = queries.asked(
+        spec, spec.analysis.metrics, namespace="ml", window=WINDOW, seen=seen, facts=facts
+    )
+    return question, spec.analysis.metrics[0]
+
+
+def value(mark: str, number: str, **labels: str) -> dict[str, Any]:
+    where = {"instance": "10.0.0.1:80", "job": "fraud", **labels}
+    return {"metric": {"__part__": mark, **where}, "value": [1030.0, number]}
+
+
+def read(
+    metric: dict[str, Any], *vector: dict[str, Any], began: dict[str, float] | None = None
+) -> Read:
+    question, spec = asked(metric)
+    return reading.read(reading.table(question, vector), spec, "v2", began=began or {})
+
+
+def test_a_rate_is_two_differences() -> None:
+    found = read(
+        RATE,
+        value("0s", "3", code="500"),
+        value("0e", "5", code="500"),
+        value("1s", "100"),
+        value("1e", "160"),
+    )
+    assert found.counts == RateCounts(60, 2)
+
+
+def test_an_error_that_never_happened_before_counts_from_zero() -> None:
+    found = read(RATE, value("0e", "1", code="503"), value("1s", "100"), value("1e", "160"))
+    assert found.counts == RateCounts(60, 1)
+
+
+def test_no_series_of_errors_means_no_errors() -> None:
+    assert read(RATE, value("1s", "100"), value("1e", "160")).counts == RateCounts(60, 0)
+
+
+def test_no_series_of_trials_is_a_problem_that_names_the_query() -> None:
+    found = read(RATE, value("0s", "3"), value("0e", "5"))
+    assert found.counts is None
+    assert found.problem is not None
+    assert found.problem.code is Code.NO_SERIES
+    assert found.silent is not None
+    assert found.silent.example == 't{namespace="ml",service="fraud-v2",cluster="eu"}'
+
+
+def test_without_a_fresh_value_nothing_is_counted() -> None:
+    found = read(RATE, value("0s", "3"), value("1s", "100"))
+    assert found.counts is None
+    assert found.problem is not None
+    assert found.problem.code is Code.NO_DATA
+
+
+def test_a_pod_that_went_away_counts_what_it_counted() -> None:
+    found = read(
+        RATE,
+        value("1s", "100"),
+        value("1e", "110"),
+        value("1s", "7", instance="10.0.0.2:80"),
+    )
+    assert found.counts == RateCounts(10, 0)
+
+
+def test_a_new_pod_counts_whole_when_it_started_inside_the_window() -> None:
+    fresh = value("1e", "40", instance="10.0.0.9:80", pod="new")
+    vector = (value("1s", "100"), value("1e", "110"), fresh)
+    assert read(RATE, *vector, began={"new": 1005.0}).counts == RateCounts(50, 0)
+    assert read(RATE, *vector, began={"new": 500.0}).counts == RateCounts(10, 0)
+
+
+def test_success_and_failure_counted_apart() -> None:
+    found = read(APART, value("1s", "10"), value("1e", "50"))
+    assert found.counts == RateCounts(40, 0)
+    both = read(APART, value("0s", "1"), value("0e", "3"), value("1s", "10"), value("1e", "50"))
+    assert both.counts == RateCounts(42, 2)
+
+
+def test_neither_success_nor_failure_is_no_series() -> None:
+    found = read(APART)
+    assert found.problem is not None
+    assert found.problem.code is Code.NO_SERIES
+
+
+def test_slow_is_what_no_bucket_below_the_threshold_holds() -> None:
+    found = read(
+        SLOW,
+        value("0s", "80", le="0.25"),
+        value("0e", "130", le="0.25"),
+        value("1s", "100"),
+        value("1e", "160"),
+    )
+    assert found.counts == RateCounts(60, 10)
+
+
+def test_a_mean_is_three_differences() -> None:
+    found = read(
+        MEAN,
+        value("0s", "10.5"),
+        value("0e", "22.5"),
+        value("1s", "4"),
+        value("1e", "8"),
+        value("2s", "30"),
+        value("2e", "70"),
+    )
+    assert found.counts == MeanCounts(4, 12.0, 40.0)
+
+
+def test_half_a_request_is_refused_with_a_sentence() -> None:
+    found = read(RATE, value("1s", "0"), value("1e", "1.5"))
+    assert found.problem is not None
+    assert "expected whole counts, found 1.5" in found.problem.sentence
+
+
+@pytest.mark.parametrize("number", ["NaN", "+Inf"])
+def test_what_is_no_number_spoils_the_whole_answer(number: str) -> None:
+    with pytest.raises(AnswerError, match="expected numbers"):
+        read(RATE, value("1s", number))
+
+
+def test_a_reset_needs_the_single_samples() -> None:
+    question, metric = asked(RATE)
+    found = reading.table(question, (value("1s", "100"), value("1e", "130"), value("1r", "1")))
+    assert found.with_resets == [1]
+    samples = [[1010.0, "120"], [1020.0, "15"], [1030.0, "130"]]
+    labels = {"instance": "10.0.0.1:80", "job": "fraud", "__name__": "t"}
+    found.add_samples(1, [{"metric": labels, "values": samples}])
+    assert reading.read(found, metric, "v2", began={}).counts == RateCounts(20 + 15 + 115, 0)
+
+
+def test_a_born_series_is_doubtful_until_its_target_is_known() -> None:
+    question, metric = asked(RATE)
+    found: Table = reading.table(question, (value("1e", "30"),))
+    assert found.doubtful({}) == [("10.0.0.1:80", "fraud")]
+    assert reading.read(found, metric, "v2", began={}).counts == RateCounts(0, 0)
+    found.scraped.add(("10.0.0.1:80", "fraud"))
+    assert found.doubtful({}) == []
+    assert reading.read(found, metric, "v2", began={}).counts == RateCounts(30, 0)
+
+
+def test_one_look_is_one_query_with_every_part_marked() -> None:
+    question, _ = asked(RATE)
+    text = question.text
+    assert text.count('"__part__"') == 2 * 2 * 3
+    assert 't{namespace="ml",service="fraud-v2",cluster="eu"}[30000ms] @ 1030.000' in text
+    assert 't{namespace="ml",service="fraud-v2",cluster="eu"}[300000ms] @ 1000.000' in text

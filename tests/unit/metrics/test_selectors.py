@@ -8,7 +8,7 @@ from modelrollout.metrics import selectors
 from modelrollout.metrics.selectors import Matcher, Selector, SelectorError
 
 labels = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True)
-values = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+values = st.text(st.characters(codec="utf-8"), max_size=12)
 plain = st.builds(Matcher, labels, st.sampled_from(["=", "!="]), values)
 
 

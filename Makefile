@@ -40,13 +40,13 @@ demo: $(VENV)/tests.stamp ## the whole line for real: cluster, models, traffic, 
 test: test-unit test-cluster ## everything that is checked before a change lands
 
 test-unit: $(VENV)/tests.stamp ## pure code and whole rollouts on virtual time
-	@$(PY) -m pytest tests/unit tests/stories -n 2 -q
+	@$(PY) -m pytest tests/unit tests/stories -m "not long" -n 2 -q
 
 test-cluster: $(VENV)/tests.stamp ## end to end on a real control plane with real traffic
 	@$(PY) -m tests.cluster run --image mlserver -- $(abspath $(PY)) -m pytest tests/cluster/selftest tests/e2e -m "not long" -n 4 --dist loadgroup -q
 
 test-all: test-unit $(VENV)/tests.stamp ## what takes longer, too
-	@$(PY) -m pytest tests/unit tests/stories -n 2 -q -m long
+	@$(PY) -m pytest tests/unit tests/stories -m long -n 2 -q
 	@$(PY) -m tests.cluster run --image mlserver -- $(abspath $(PY)) -m pytest tests/cluster/selftest tests/e2e -n 4 --dist loadgroup -q
 
 check: $(VENV)/tests.stamp ## style, types, arrows between the rooms, generated files

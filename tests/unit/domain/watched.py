@@ -115,6 +115,7 @@ class Watched(World):
             self.lost_at = (self.elapsed_s, self.jumps) if is_it else None
         if any(move.trigger is Trigger.START for move in made.moves):
             self.is_edited = False
+            self.lost_at = None  # a status of another object may have forgotten a drain
 
 
 def _counted(before: ModelRolloutStatus, after: ModelRolloutStatus) -> bool:

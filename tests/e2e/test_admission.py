@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from modelrollout.api import crd, intents
+from modelrollout.api import intents
 from tests.e2e import kubectl
 from tests.unit.chart import rendering
 
@@ -34,10 +34,8 @@ def rollout(**annotations: str) -> Json:
 
 
 @pytest.fixture(scope="module")
-def guarded() -> Iterator[str]:
+def guarded(operator: None) -> Iterator[str]:
     """A namespace that a release with scope namespace watches, with an editor and an approver."""
-    kubectl.must("apply", "--server-side", "--force-conflicts", "-f", str(crd.CRD_FILE))
-    kubectl.must("wait", "--for=condition=Established", "crd", "modelrollouts.modelrollout.dev")
     with kubectl.new_namespace("admission") as namespace:
         values = {"scope": "namespace", "crds": {"install": False}}
         kinds = ("ClusterRole", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")

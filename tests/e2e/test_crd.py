@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from modelrollout.api import crd, spec
+from modelrollout.api import spec
 from tests.e2e import kubectl
 
 Json = dict[str, Any]
@@ -38,10 +38,7 @@ spec:
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _crd() -> None:
-    kubectl.must("apply", "--server-side", "--force-conflicts", "-f", str(crd.CRD_FILE))
-    kubectl.must("wait", "--for=condition=Established", "crd", "modelrollouts.modelrollout.dev")
+pytestmark = pytest.mark.usefixtures("operator")  # its chart brings the CRD
 
 
 @pytest.fixture

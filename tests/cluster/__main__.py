@@ -1,12 +1,13 @@
 """The cluster's command line: `run`, `up` and `build`."""
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.cluster import doors, isolation, layout
+from tests.cluster import doors, foreign, isolation, layout
 from tests.cluster.build import binaries, environments, gobuild, progress
 
 _DOORS = ("apiserver", "gateway", "prometheus")
@@ -16,6 +17,8 @@ def main() -> int:
     """Parse the arguments and do it; gives the exit status."""
     arguments = _parser().parse_args()
     try:
+        if arguments.action == "run" and (there := foreign.named(os.environ)) is not None:
+            return foreign.run(there, _stripped(arguments.command))
         binaries.ensure()
         for name in arguments.image:
             environments.ensure(name)
@@ -26,7 +29,7 @@ def main() -> int:
                 return _start([], keep=True)
             case _:
                 return _start(arguments.command, keep=arguments.keep)
-    except gobuild.BuildError as error:
+    except (gobuild.BuildError, foreign.ForeignClusterError) as error:
         progress.say(str(error))
         return 1
     except KeyboardInterrupt:
@@ -61,7 +64,7 @@ def _start(command: list[str], *, keep: bool) -> int:
     data.create()
     try:
         status = isolation.run(
-            command[command[:1] == ["--"] :],
+            _stripped(command),
             data=data,
             keep=keep,
             doors=doors.open_outside(_DOORS) if keep else {},
@@ -71,6 +74,10 @@ def _start(command: list[str], *, keep: bool) -> int:
         return status
     finally:
         shutil.rmtree(data.root, ignore_errors=True)
+
+
+def _stripped(command: list[str]) -> list[str]:
+    return command[command[:1] == ["--"] :]
 
 
 def _save_logs(data: layout.DataDir) -> None:

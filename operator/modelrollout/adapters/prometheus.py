@@ -35,7 +35,8 @@ Json = dict[str, Any]
 
 LARGEST: Final = 8 * 1024 * 1024
 """Bytes of an answer at most."""
-_THREADS: Final = 16
+_THREADS: Final = 8
+"""Per source, so that one that hangs holds up nobody else's looks."""
 _CONNECT_S: Final = 2.0
 _DIAGNOSIS_S: Final = 60.0
 _PIECE: Final = 65536
@@ -52,7 +53,7 @@ class SourceConfig(BaseModel):
         allow_raw_queries: whether rollouts may write expressions.
         scrape_interval: how often series get a value.
         timeout: of one request.
-        bearer_token_file: file with the token to send, read anew for each connection.
+        bearer_token_file: file with the token to send, read anew for each request.
     """
 
     model_config = ConfigDict(
@@ -77,6 +78,10 @@ class SourceConfig(BaseModel):
 
 class SourceError(Exception):
     """A source that gave no whole answer; the message says what was seen, without the body."""
+
+
+class RefusedError(SourceError):
+    """A source that works, and refuses this query as wrong."""
 
 
 class Guarded(requests.Session):
@@ -113,7 +118,7 @@ class Guarded(requests.Session):
 def _envelope(body: bytes) -> Json:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -121,9 +126,14 @@ def _envelope(body: bytes) -> Json:
 class Source:
     """One source, asked by threads of its own."""
 
-    def __init__(self, config: SourceConfig, threads: ThreadPoolExecutor) -> None:
-        self.facts, self._config, self.threads = config.facts, config, threads
+    def __init__(self, config: SourceConfig) -> None:
+        self.facts, self._config = config.facts, config
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"source-{config.name}")
         self._own = threading.local()
+
+    def close(self) -> None:
+        """Ends the threads; requests under way are not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def ask(self, query: str, *, at: float) -> Sequence[Json]:
         """The result of an instant query.
@@ -133,7 +143,7 @@ class Source:
         """
         timeout_s = float(self._config.timeout)
         loop = asyncio.get_running_loop()
-        asked = loop.run_in_executor(self.threads, self._ask, query, at)
+        asked = loop.run_in_executor(self._threads, self._ask, query, at)
         try:
             return await asyncio.wait_for(asked, timeout_s + _CONNECT_S)
         except TimeoutError:
@@ -143,14 +153,17 @@ class Source:
         timeout_s = float(self._config.timeout)
         connection, session = self._connection()
         try:
+            self._authorize(session)
             result = connection.custom_query(
                 query,
                 params={"time": f"{at:.3f}", "timeout": f"{timeout_s:g}s"},
                 timeout=(_CONNECT_S, timeout_s),
             )
         except PrometheusApiClientException:
-            raise SourceError(_refusal(session.envelope)) from None
-        except (KeyError, TypeError, ValueError) as problem:
+            is_wrong = session.envelope.get("errorType") == "bad_data"
+            refused = RefusedError if is_wrong else SourceError
+            raise refused(_refusal(session.envelope)) from None
+        except (KeyError, TypeError, ValueError, RecursionError) as problem:
             # The library's own error for broken JSON is a ValueError, too.
             raise SourceError("the answer is not that of a Prometheus") from problem
         except (requests.RequestException, OSError) as problem:
@@ -159,19 +172,37 @@ class Source:
             raise SourceError(f"partial answer: {_cut(session.envelope['warnings'])}")
         if session.envelope.get("status") != "success" or not isinstance(result, list):
             raise SourceError(_refusal(session.envelope))
+        for series in result:
+            _expect_series(series)
         return result
+
+    def _authorize(self, session: Guarded) -> None:
+        # Tokens of service accounts are replaced every hour or so, under the same name.
+        path = self._config.bearer_token_file
+        if path is None:
+            return
+        try:
+            session.headers["Authorization"] = f"Bearer {path.read_text().strip()}"
+        except (OSError, UnicodeDecodeError) as problem:
+            raise SourceError(f"its token cannot be read: {type(problem).__name__}") from problem
 
     def _connection(self) -> tuple[PrometheusConnect, Guarded]:
         if not hasattr(self._own, "connection"):
             session = Guarded(deadline_s=float(self._config.timeout))
-            if self._config.bearer_token_file is not None:
-                token = self._config.bearer_token_file.read_text().strip()
-                session.headers["Authorization"] = f"Bearer {token}"
             self._own.session = session
             self._own.connection = PrometheusConnect(
                 url=self._config.url.rstrip("/"), session=session, retry=Retry(0), method="POST"
             )
         return self._own.connection, self._own.session
+
+
+def _expect_series(series: object) -> None:
+    match series:
+        case {"metric": dict(), "value": [_, str()]} | {"metric": dict(), "values": list()}:
+            return
+        case {"metric": dict(), "histogram": _} | {"metric": dict(), "histograms": _}:
+            raise SourceError("expected counters, found a native histogram")
+    raise SourceError("the answer is not that of a Prometheus")
 
 
 def _refusal(envelope: Mapping[str, Any]) -> str:
@@ -188,8 +219,7 @@ class Sources:
     """All declared sources."""
 
     def __init__(self, configs: Iterable[SourceConfig]) -> None:
-        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="source")
-        self._sources = {config.name: Source(config, self.threads) for config in configs}
+        self._sources = {config.name: Source(config) for config in configs}
         self._told: dict[tuple[str, ...], tuple[float, Reason]] = {}
 
     def facts(self) -> Mapping[str, SourceFacts]:
@@ -198,7 +228,8 @@ class Sources:
 
     async def close(self) -> None:
         """Ends the threads; requests under way are not waited for."""
-        self.threads.shutdown(wait=False, cancel_futures=True)
+        for source in self._sources.values():
+            source.close()
 
     async def look(
         self,
@@ -265,19 +296,24 @@ class Sources:
                 if wrong is not None:
                     problems[metric.name] = wrong
         except (SourceError, AnswerError, ValueError) as problem:
-            down = Reason(Code.SOURCE_DOWN, f"source {name}: {problem}")
+            is_wrong = isinstance(problem, RefusedError)
+            code = Code.BAD_SELECTOR if is_wrong else Code.SOURCE_DOWN
+            down = Reason(code, f"source {name}: {problem}")
             return Look(window.start, window.end, down=down)
         return Look(window.start, window.end, pairs, problems)
 
     async def _table(self, source: Source, question: Question, began: Mapping[str, float]) -> Table:
         at = question.window.end
         found = reading.table(question, await source.ask(question.text, at=at))
-        for number in found.with_resets:
-            query = question.samples(question.wanted[number])
-            found.add_samples(number, await source.ask(query, at=at))
+        fell = found.with_resets
+        texts = [question.samples(question.wanted[number]) for number in fell]
+        answers = await asyncio.gather(*(source.ask(text, at=at) for text in texts))
+        for number, answer in zip(fell, answers, strict=True):
+            found.add_samples(number, answer)
         doubtful = found.doubtful(began)
         if doubtful:
-            query = queries.scraped(doubtful, at=question.window.start)
+            fixed = source.facts.matchers
+            query = queries.scraped(doubtful, at=question.window.start, fixed=fixed)
             for one in await source.ask(query, at=at):
                 labels = one["metric"]
                 if float(one["value"][1]) == 1.0:
@@ -300,11 +336,18 @@ class Sources:
             if read.silent is None:
                 return read.problem
             key = (source.facts.name, namespace, read.silent.example)
-            at, told = self._told.get(key, (-_DIAGNOSIS_S, read.problem))
-            if time.monotonic() - at < _DIAGNOSIS_S:
-                return told
-            told = await self._diagnosis(source, metric, read, namespace=namespace, window=window)
-            self._told[key] = (time.monotonic(), told)
+            now = time.monotonic()
+            self._told = {k: v for k, v in self._told.items() if now - v[0] < _DIAGNOSIS_S}
+            if key in self._told:
+                return self._told[key][1]
+            try:
+                told = await self._diagnosis(
+                    source, metric, read, namespace=namespace, window=window
+                )
+            except SourceError:
+                # The look itself is whole; only the explanation has to be the short one.
+                told = read.problem
+            self._told[key] = (now, told)
             return told
         return None
 

@@ -52,7 +52,7 @@ class Question:
     Attributes:
         wanted: what is read, in the order of the marks.
         window: the look.
-        margin_s: added before the window where resets are looked for, seconds.
+        margin_s: a pod that began so long before the window may not have been scraped then.
     """
 
     wanted: tuple[Wanted, ...]
@@ -74,7 +74,8 @@ class Question:
         yield _marked(f"last_over_time({before})", f"{number}{START}")
         yield _marked(f"last_over_time({inside})", f"{number}{END}")
         if one.part.selector is not None:
-            around = one.part.over(one.matchers, seconds=length_s + self.margin_s, at=end)
+            # As far back as the start value may lie: a reset may follow it when scrapes fail.
+            around = one.part.over(one.matchers, seconds=length_s + LOOKBACK_S, at=end)
             yield _marked(f"(resets({around}) > 0)", f"{number}{RESET}")
 
     def samples(self, one: Wanted) -> str:
@@ -118,11 +119,20 @@ def asked(
     return Question(tuple(wanted), window, 1.5 * facts.scrape_interval_s)
 
 
-def scraped(targets: Sequence[tuple[str, str]], *, at: float) -> str:
-    """Which targets were scraped at an instant: `up` of (instance, job) pairs."""
+def scraped(
+    targets: Sequence[tuple[str, str]], *, at: float, fixed: Mapping[str, str] | None = None
+) -> str:
+    """Which targets were scraped at an instant: `up` of (instance, job) pairs.
+
+    Args:
+        targets: pairs.
+        at: seconds since the epoch.
+        fixed: matchers of the source.
+    """
     found = []
     for instance, job in targets:
-        labels = (Matcher("instance", "=", instance), Matcher("job", "=", job))
+        names = {**(fixed or {}), "instance": instance, "job": job}
+        labels = [Matcher(label, "=", value) for label, value in sorted(names.items())]
         inside = ",".join(str(matcher) for matcher in labels)
         found.append(f"last_over_time(up{{{inside}}}[{parts.milliseconds(LOOKBACK_S)}] @ {at:.3f})")
     return " or ".join(found)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from modelrollout.analysis import counters
 from modelrollout.analysis.counters import Readings
-from modelrollout.analysis.counts import Counts, CountsError, MeanCounts, RateCounts
+from modelrollout.analysis.counts import Counts, MeanCounts, RateCounts
 from modelrollout.api.spec import Metric
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.metrics import queries
@@ -120,7 +120,7 @@ def table(question: Question, vector: Iterable[Mapping[str, Any]]) -> Table:
     made = Table(question, [{} for _ in question.wanted])
     for found in vector:
         mark = str(found["metric"].get(MARK, ""))
-        if not mark[:-1].isdigit() or int(mark[:-1]) >= len(made.parts):
+        if not (mark.isascii() and mark[:-1].isdigit()) or int(mark[:-1]) >= len(made.parts):
             raise AnswerError("expected the parts that were asked for, found others")
         labels = _labels(found["metric"])
         series = made.parts[int(mark[:-1])].setdefault(labels, Series())
@@ -186,13 +186,13 @@ def read(found: Table, metric: Metric, version: str, *, began: Mapping[str, floa
     if not numbers or silent is not None:
         wanted = found.question.wanted[silent] if silent is not None else None
         return Read(silent=wanted, problem=_no_series(metric, version, wanted))
-    grown = {quantity: found.grown(number, began) for quantity, number in numbers.items()}
-    if _is_stale(grown):
-        sentence = f"{metric.name}: {version} has no fresh value in this look; is it scraped?"
-        return Read(problem=Reason(Code.NO_DATA, sentence))
     try:
+        grown = {quantity: found.grown(number, began) for quantity, number in numbers.items()}
+        if _is_stale(grown):
+            sentence = f"{metric.name}: {version} has no fresh value in this look; is it scraped?"
+            return Read(problem=Reason(Code.NO_DATA, sentence))
         return Read(counts=_counts(metric, grown))
-    except (CountsError, AnswerError) as problem:
+    except ValueError as problem:
         return Read(problem=Reason(Code.BAD_SELECTOR, f"{metric.name}, {version}: {problem}"))
 
 
@@ -242,6 +242,6 @@ def _whole(value: float | None) -> int:
     if value is None:
         return 0
     nearest = round(value)
-    if abs(value - nearest) > _WHOLE * max(1.0, abs(value)):
+    if abs(value - nearest) > _WHOLE:
         raise AnswerError(f"expected whole counts, found {value:g}; is it a counter of requests?")
     return nearest

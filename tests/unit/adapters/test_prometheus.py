@@ -16,7 +16,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def _serve(handler: Handler) -> tuple[web.AppRunner, str]:
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", handler)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
@@ -25,16 +25,18 @@ async def _serve(handler: Handler) -> tuple[web.AppRunner, str]:
 @pytest.fixture
 async def ask() -> AsyncIterator[Callable[[Handler], Awaitable[object]]]:
     runners: list[web.AppRunner] = []
-    threads = prometheus.Sources(())
+    sources: list[prometheus.Source] = []
 
     async def one(handler: Handler) -> object:
         runner, url = await _serve(handler)
         runners.append(runner)
         config = SourceConfig(name="s", url=url, timeout=1.0)
-        return await prometheus.Source(config, threads.threads).ask("up", at=1.0)
+        sources.append(prometheus.Source(config))
+        return await sources[-1].ask("up", at=1.0)
 
     yield one
-    await threads.close()
+    for source in sources:
+        source.close()
     for runner in runners:
         await runner.cleanup()
 

@@ -30,7 +30,10 @@ def of(routes: Sequence[Json]) -> Acceptance:
     """What the gateways say about these routes."""
     programmed = True
     for route in routes:
-        for parent in (route.get("spec") or {}).get("parentRefs") or ():
+        parents = (route.get("spec") or {}).get("parentRefs") or ()
+        if not parents:
+            return Acceptance(programmed=False, problem=_unattached(route))
+        for parent in parents:
             said = _parent(route, parent)
             if said.problem is not None:
                 return said
@@ -57,9 +60,19 @@ def _parent(route: Json, parent: Json) -> Acceptance:
         ):
             return Acceptance(programmed=False)
         for one in current:
-            if one["status"] != "True":
+            if one["status"] == "False":
                 return Acceptance(programmed=False, problem=_refused(route, parent, one))
+        if accepted["status"] != "True":
+            return Acceptance(programmed=False)
     return Acceptance(programmed=True)
+
+
+def _unattached(route: Json) -> Reason:
+    return Reason(
+        Code.NOT_PROGRAMMED,
+        f"the {route.get('kind', 'route')} {route['metadata']['name']} names no gateway and serves "
+        "nobody: give it `parentRefs`",
+    )
 
 
 def _refused(route: Json, parent: Json, condition: Json) -> Reason:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from modelrollout.api.spec import GatewayAPI
 from modelrollout.domain.observed import TrafficSeen
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import acceptance, generated, owned
+from modelrollout.routing import acceptance, generated, owned, shadows
 from modelrollout.routing.contract import Change, Desired, Kind, Reference, Rollout
 
 Json = Mapping[str, Any]
@@ -40,7 +40,7 @@ class GatewayApi:
     def read(
         self, rollout: Rollout, live: Mapping[Reference, Json], *, others: Sequence[Json]
     ) -> TrafficSeen:
-        """What the routes say now."""
+        """What the routes say now; rules that disagree block nothing, since `render` mends them."""
         wanted = self.needs(rollout)
         absent = [reference for reference in wanted if reference not in live]
         if absent:
@@ -50,16 +50,16 @@ class GatewayApi:
             split, problem = owned.split(rollout, routes)
         else:
             split, problem = generated.split(rollout, routes[0])
-            problem = problem or generated.shadow(rollout, routes[0], others)
+            problem = problem or shadows.shadow(rollout, routes[0], others)
         accepted = acceptance.of(routes)
         writer, written_at = acceptance.last_writer(routes)
-        notes = (routes[0].get("metadata") or {}).get("annotations") or {}
+        notes = _notes(rollout, routes[0])
         return TrafficSeen(
             exists=True,
             shares=split,
             programmed=accepted.programmed and problem is None,
             problem=problem or accepted.problem,
-            blocking=problem is not None,
+            blocking=problem is not None and problem.code is not Code.SPLIT_CONTRADICTS,
             writer=writer,
             written_at=written_at,
             recorded_stable=str(notes.get(generated.STABLE, "")),
@@ -95,6 +95,13 @@ def _asked(rollout: Rollout) -> GatewayAPI:
 
 def _generated(rollout: Rollout) -> Reference:
     return Reference(HTTP_ROUTE, rollout.namespace, generated.name_of(rollout))
+
+
+def _notes(rollout: Rollout, route: Json) -> Mapping[str, str]:
+    """What we noted on the route, if it is ours: a user's route may carry notes of long ago."""
+    if _asked(rollout).routes or not generated.is_of(rollout, route):
+        return {}
+    return route["metadata"].get("annotations") or {}
 
 
 def _absent(rollout: Rollout, reference: Reference) -> TrafficSeen:

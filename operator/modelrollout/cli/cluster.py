@@ -7,7 +7,7 @@ needed, so that `plan` and `release` start at once and work without any cluster.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from modelrollout.api import crd, intents
 from modelrollout.cli.failing import ExpiredError, Failure, LostError
@@ -19,11 +19,18 @@ CONNECT_TIMEOUT_S = 5.0
 CALL_TIMEOUT_S = 15.0
 _GRACE_S = 10.0
 """How much longer than agreed a silent watch may last before it counts as dropped."""
-_SERVER_ERROR = 500
+_NOT_FOUND, _UNAUTHORIZED, _TOO_MANY, _SERVER_ERROR = 404, 401, 429, 500
 
 
 class AbsentError(Failure):
     """There is no such rollout."""
+
+
+class ConflictError(Failure):
+    """The rollout has changed since it was read."""
+
+
+_REFUSALS: Final[Mapping[int, type[Failure]]] = {409: ConflictError, 410: ExpiredError}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,20 +158,15 @@ class Cluster:
             raise LostError(f"the apiserver does not answer: {_one_line(problem)}") from None
 
     def _failure(self, problem: Any, name: str) -> Failure:
-        words, place = _said(problem), f"ModelRollout {name} in namespace {self.namespace}"
-        match int(problem.status or 0):
-            case 404:
-                return AbsentError(f"expected {place}, found none ({words})")
-            case 410:
-                return ExpiredError(words)
-            case 0 | 429:
-                return LostError(f"the apiserver does not answer: {words}")
-            case 401:
-                return Failure(f"the apiserver does not know you: {words}; log in again")
-            case status if status >= _SERVER_ERROR:
-                return LostError(f"the apiserver has trouble: {words}")
-            case _:
-                return Failure(words)
+        words, status = _said(problem), int(problem.status or 0)
+        if status == _NOT_FOUND:
+            place = f"ModelRollout {name} in namespace {self.namespace}"
+            return AbsentError(f"expected {place}, found none ({words})")
+        if status == _UNAUTHORIZED:
+            return Failure(f"the apiserver does not know you: {words}; log in again")
+        if status in {0, _TOO_MANY} or status >= _SERVER_ERROR:
+            return LostError(f"the apiserver does not answer: {words}")
+        return _REFUSALS.get(status, Failure)(words)
 
 
 def _log_in(settings: Any, *, context: str | None) -> str:

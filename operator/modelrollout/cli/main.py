@@ -6,10 +6,12 @@ Status 2 means "inconclusive" here, so bad usage gives 4, as every other error d
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, Final, NoReturn
 
 from modelrollout.api import scalars
-from modelrollout.cli.failing import Exit, Failure
+from modelrollout.api.intents import Kind
+from modelrollout.cli.failing import DONE, Exit, Failure
 
 Commands = Any
 """What argparse gives for subcommands; the type has no public name."""
@@ -39,7 +41,21 @@ def parser() -> argparse.ArgumentParser:
     root = _Parser(prog="modelrollout", description="Rollouts of models, beside kubectl.")
     commands: Commands = root.add_subparsers(metavar="COMMAND", required=True, dest="command")
     _add_wait(commands)
+    _add_status(commands)
+    for kind, words in _INTENTS.items():
+        _add_intent(commands, kind, words)
+    _add_plan(commands)
     return root
+
+
+_INTENTS: Final = {
+    Kind.APPROVE: "let the step that waits go on",
+    Kind.PAUSE: "hold the weight; harm still rolls back",
+    Kind.RESUME: "go on after a pause",
+    Kind.ABORT: "give all traffic back to stable and reject the target",
+    Kind.PROMOTE: "skip the steps that are left",
+    Kind.RETRY: "try a rejected target again",
+}
 
 
 def _on_cluster(command: argparse.ArgumentParser) -> None:
@@ -72,6 +88,82 @@ def _wait(chosen: argparse.Namespace) -> Exit:
     timeout_s = seconds(chosen.timeout, of="--timeout")
     connected = cluster.Cluster.connect(namespace=chosen.namespace, context=chosen.context)
     return waiting.wait(connected, chosen.name, for_target=chosen.for_target, timeout_s=timeout_s)
+
+
+def _add_status(commands: Commands) -> None:
+    command = commands.add_parser("status", help="where a rollout stands, and why")
+    _on_cluster(command)
+    command.set_defaults(run=_status)
+
+
+def _status(chosen: argparse.Namespace) -> Exit:
+    from modelrollout.cli import cluster, outcome, showing
+
+    connected = cluster.Cluster.connect(namespace=chosen.namespace, context=chosen.context)
+    print(showing.text(outcome.seen(connected.read(chosen.name))), end="")
+    return DONE
+
+
+def _add_intent(commands: Commands, kind: Kind, words: str) -> None:
+    command = commands.add_parser(str(kind), help=words, description=f"An intent: {words}.")
+    _on_cluster(command)
+    command.add_argument("--reason", default="", help="why, in a few words")
+    if kind is Kind.APPROVE:
+        command.add_argument("--step", type=int, help="the step that is meant, as status shows it")
+    command.set_defaults(run=_give, kind=kind, step=None)
+
+
+def _give(chosen: argparse.Namespace) -> Exit:
+    from modelrollout.cli import cluster, intending
+
+    connected = cluster.Cluster.connect(namespace=chosen.namespace, context=chosen.context)
+    print(
+        intending.give(connected, chosen.name, chosen.kind, reason=chosen.reason, step=chosen.step)
+    )
+    return DONE
+
+
+def _add_plan(commands: Commands) -> None:
+    command = commands.add_parser(
+        "plan",
+        help="the steps of a file, and how long they take; no cluster",
+        description="Values of the stable version are given per metric, as NAME=VALUE, or once "
+        "for all metrics of the kind, as VALUE. Shares are between 0 and 1.",
+    )
+    command.add_argument("-f", "--file", type=Path, required=True, help="with one ModelRollout")
+    command.add_argument("--rps", type=float, default=0.0, help="requests/s of the whole service")
+    for option, words in (
+        ("--stable-rate", "share of errors, or of slow requests"),
+        ("--stable-mean", "mean of the values"),
+        ("--stable-sd", "standard deviation of one value"),
+    ):
+        command.add_argument(option, action="append", default=[], metavar="[NAME=]X", help=words)
+    command.set_defaults(run=_plan)
+
+
+def _plan(chosen: argparse.Namespace) -> Exit:
+    from modelrollout.cli import forecasting, reading
+
+    spec = reading.spec(reading.rollout(chosen.file), of=str(chosen.file))
+    traffic = forecasting.Traffic(
+        requests_per_s=chosen.rps,
+        rates=_values(chosen.stable_rate, of="--stable-rate"),
+        means=_values(chosen.stable_mean, of="--stable-mean"),
+        deviations=_values(chosen.stable_sd, of="--stable-sd"),
+    )
+    print(forecasting.text(spec, traffic), end="")
+    return DONE
+
+
+def _values(given: Sequence[str], *, of: str) -> dict[str, float]:
+    values = {}
+    for text in given:
+        name, _, number = text.rpartition("=")
+        try:
+            values[name] = float(number)
+        except ValueError:
+            raise Failure(f"{of}: expected NAME=NUMBER or NUMBER, saw {text}") from None
+    return values
 
 
 def seconds(text: str, *, of: str) -> float:

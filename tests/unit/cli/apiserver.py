@@ -28,6 +28,7 @@ class Store:
     Attributes:
         states: the rollout, state by state; None once it is deleted. The index is its version.
         refusals: Status codes to answer the next requests with.
+        between: states that come just before the next patches.
         drops: watches yet to be cut in the middle of a line.
         expired: watches yet to be refused as too old, in the stream.
         watching: set while a watch is open.
@@ -36,6 +37,7 @@ class Store:
 
     states: list[Json | None] = field(default_factory=list)
     refusals: list[int] = field(default_factory=list)
+    between: list[Json] = field(default_factory=list)
     drops: int = 0
     expired: int = 0
     ended: bool = False
@@ -99,6 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         self.store.requests.append(f"PATCH {self.path}")
         patch = self._body()
+        if self.store.between:
+            self.store.put(self.store.between.pop(0))
         last = self.store.states[-1]
         if self.store.refusals or last is None:
             self._refuse(self.store.refusals.pop(0) if self.store.refusals else 404)

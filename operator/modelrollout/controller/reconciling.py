@@ -156,6 +156,9 @@ class Reconciler:
         if plan.status is not status:
             live = await writing.put_status(self._apiserver, live, to_object(plan.status))
             self.index.written[key] = live["metadata"]["resourceVersion"]
+            if subject is not None:
+                # Once it is accepted, its claims come before those of anybody who is not.
+                self.claims.put(key, live, subject.spec)
         self._tell(live, plan.events)
         if subject is not None and sight is not None:
             await self._act(live, subject, sight, plan)

@@ -53,6 +53,15 @@ def test_who_is_accepted_with_its_spec_is_first_even_if_younger() -> None:
     assert claims.conflict(OLD) is not None
 
 
+def test_once_accepted_a_rollout_is_before_one_of_the_same_second() -> None:
+    claims = Claims()
+    claims.put(OLD, rollout("2026-01-01T00:00:00Z-b"), spec("a"))
+    claims.put(OLD, rollout("2026-01-01T00:00:00Z-b", accepted=True), spec("a"))
+    claims.put(NEW, rollout("2026-01-01T00:00:00Z-a"), spec("a", host="b.example.com"))
+    assert claims.conflict(OLD) is None
+    assert claims.conflict(NEW) is not None
+
+
 def test_one_host_on_one_gateway_belongs_to_one() -> None:
     claims = Claims()
     claims.put(OLD, rollout("2026-01-01"), spec("a"))

@@ -1,0 +1,52 @@
+"""The operator's rights are enough, by the apiserver's own audit log, and used as promised."""
+
+import json
+from typing import Any
+
+from tests.cluster.handle import Cluster
+from tests.e2e.fleet import Fleet
+from tests.e2e.load import Load
+
+USER = "system:serviceaccount:modelrollout:modelrollout"
+READS = {"get", "list", "watch"}
+WRITTEN = {
+    ("patch", "modelrollouts"),
+    ("patch", "modelrollouts/status"),
+    ("patch", "httproutes"),
+    ("patch", "grpcroutes"),
+    ("delete", "httproutes"),
+    ("create", "events"),
+    ("patch", "events"),
+    ("create", "leases"),
+    ("update", "leases"),
+}
+
+
+def requests(cluster: Cluster) -> list[dict[str, Any]]:
+    """What the operator asked of the apiserver so far."""
+    assert cluster.audit_log is not None
+    lines = cluster.audit_log.read_text().splitlines()
+    found = (json.loads(line) for line in lines if USER in line)
+    return [one for one in found if one["user"]["username"] == USER]
+
+
+def resource(request: dict[str, Any]) -> str:
+    there = request.get("objectRef", {})
+    return "/".join(part for part in (there.get("resource"), there.get("subresource")) if part)
+
+
+def test_nothing_is_forbidden_and_nothing_else_is_written(ml: Fleet, cluster: Cluster) -> None:
+    ml.deploy("v1", "v2")
+    ml.rollout()
+    ml.ready()
+    with Load(cluster.gateway_url, ml.host):
+        ml.release("v2")
+        ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v2")
+
+    asked = requests(cluster)
+    mine = [one for one in asked if one.get("objectRef", {}).get("namespace") == ml.namespace]
+    assert {"get", "patch", "create"} <= {one["verb"] for one in mine}
+    forbidden = [one for one in asked if one.get("responseStatus", {}).get("code") == 403]
+    assert [(one["verb"], resource(one)) for one in forbidden] == []
+    writes = {(one["verb"], resource(one)) for one in asked if one["verb"] not in READS}
+    assert writes <= WRITTEN

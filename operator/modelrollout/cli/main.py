@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     for kind, words in _INTENTS.items():
         _add_intent(commands, kind, words)
     _add_plan(commands)
+    _add_release(commands)
     return root
 
 
@@ -176,3 +177,42 @@ def seconds(text: str, *, of: str) -> float:
         return scalars.seconds(text)
     except ValueError as problem:
         raise Failure(f"{of}: {problem}") from None
+
+
+def _add_release(commands: Commands) -> None:
+    command = commands.add_parser(
+        "release",
+        help="the next version as files, made from the present one; no cluster",
+        description="Copies the Deployment and Service of the present target with a new image, "
+        "lists the new version, makes it the target, drops the oldest that neither serves nor is "
+        "the present target, and prints the diff.",
+    )
+    command.add_argument("-f", "--folder", type=Path, required=True, help="with the manifests")
+    command.add_argument("--image", required=True, help="of the new version")
+    command.add_argument("--name", default="", help="of the new version; left out: v3 after v2")
+    command.add_argument("--container", default="", help="whose image changes, if there are more")
+    command.add_argument("--rollout", default="", help="which ModelRollout, if there are more")
+    command.add_argument("--stable", default="", help="who serves; left out: the present target")
+    command.add_argument("--keep", action="store_true", help="drop no version")
+    command.add_argument("--write", action="store_true", help="change the files, too")
+    command.set_defaults(run=_release)
+
+
+def _release(chosen: argparse.Namespace) -> Exit:
+    from modelrollout.cli import manifests, releasing
+
+    asked = releasing.Asked(
+        image=chosen.image,
+        name=chosen.name,
+        container=chosen.container,
+        rollout=chosen.rollout,
+        stable=chosen.stable,
+        keep=chosen.keep,
+    )
+    made = releasing.release(chosen.folder, asked)
+    print(manifests.diff(made.files, below=chosen.folder), end="")
+    for note in made.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if chosen.write:
+        manifests.write(made.files)
+    return DONE

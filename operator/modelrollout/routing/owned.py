@@ -23,6 +23,7 @@ CLOSEST: Final = 10
 """the share of itself, one in this many: a step of 0.1 % must not become one of 0.5 %."""
 MOST: Final = 1_000_000
 """The largest weight that the Gateway API knows."""
+_FINE_ENOUGH: Final = 100
 _TOLD: Final = 4
 
 
@@ -85,14 +86,17 @@ def weights_for(rule: Rule, shares: Mapping[str, int]) -> list[int]:
     """The weights of a rule for a split, by place.
 
     The sum of ours stays, unless it is too small to say the split: then all weights of the rule,
-    foreign ones too, grow by one factor, which changes no proportion between them.
+    foreign ones too, grow by one factor, which changes no proportion between them. Where foreign
+    weights leave no room for that, the rule stays as it is: a small step must not become large.
     """
-    ours = sum(rule.sums.values())
     asked = {name: shares.get(name, 0) for name in rule.places}
-    factor, spread = 1, _spread(max(ours, 1), asked)
+    ours, factor = max(sum(rule.sums.values()), 1), 1
+    spread = backends.apportioned(ours, asked)
     if not _expresses(spread, asked):
         factor = _factor(rule)
-        spread = _spread(max(ours, 1) * factor, asked)
+        spread = backends.apportioned(ours * factor, asked)
+        if ours * factor < scalars.PARTS and not _expresses(spread, asked):
+            return list(rule.weights)
     weights = [weight * factor for weight in rule.weights]
     for name, weight in spread.items():
         first, *rest = rule.places[name]
@@ -116,16 +120,6 @@ def _expresses(spread: Mapping[str, int], asked: Mapping[str, int]) -> bool:
         abs(said.get(name, 0) - share) <= min(COARSEST, share / CLOSEST)
         for name, share in asked.items()
     )
-
-
-def _spread(total: int, shares: Mapping[str, int]) -> dict[str, int]:
-    """`total` in the proportion of shares; who has a share at all keeps at least one."""
-    weights = backends.apportioned(total, shares)
-    for name in (name for name, share in shares.items() if share > 0 and weights[name] == 0):
-        largest = max(weights, key=lambda other: weights[other])
-        if weights[largest] > 1:
-            weights[largest], weights[name] = weights[largest] - 1, 1
-    return weights
 
 
 def rules_of(rollout: Rollout, route: Json) -> list[Rule]:
@@ -157,6 +151,13 @@ def _unusable(rollout: Rollout, route: Json, rules: Sequence[Rule]) -> Reason | 
                 Code.SESSION_PERSISTENCE,
                 f"{_place(route, rule)} keeps sessions on one backend, which outranks "
                 "weights: remove `sessionPersistence` for the rollout",
+            )
+        if max(sum(rule.sums.values()), 1) * _factor(rule) < _FINE_ENOUGH:
+            return Reason(
+                Code.NO_MATCHING_RULE,
+                f"{_place(route, rule)} gives other backends weights of up to {max(rule.weights)}, "
+                "beside which those of the versions cannot say one percent: divide all its weights "
+                "by a common factor, or give the versions larger ones",
             )
         if rollout.spec.target not in rule.places:
             return Reason(

@@ -212,10 +212,19 @@ def test_a_route_that_is_not_there_is_not_there_yet() -> None:
     assert seen == TrafficSeen()
 
 
-def test_a_route_of_somebody_else_is_neither_believed_nor_written_nor_deleted() -> None:
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"app": "fraud"},
+        {"app.kubernetes.io/managed-by": "modelrollout", "modelrollout.dev/rollout": "other"},
+    ],
+)
+def test_a_route_of_somebody_else_is_neither_believed_nor_written_nor_deleted(
+    labels: dict[str, str],
+) -> None:
     owner = gateway.rollout()
     live = written(owner)
-    live["metadata"]["labels"] = {"app": "fraud"}
+    live["metadata"]["labels"] = labels
     seen = read(owner, gateway.accepted(live))
     assert seen.problem is not None
     assert seen.problem.code is Code.ROUTE_MISSING

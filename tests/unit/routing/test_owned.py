@@ -280,6 +280,7 @@ def test_a_users_route_is_never_deleted() -> None:
         pytest.param([100, 0], 3_333, [67, 33], id="thirds are near enough"),
         pytest.param([1_000, 0], 150, [985, 15], id="a thousand says it"),
         pytest.param([1, 0, 3], 100, [9_900, 100, 30_000], id="foreign weights grow alike"),
+        pytest.param([6_000, 0], 1, [11_999, 1], id="the least part of all"),
         pytest.param([1, 0, 999], 100, [991, 10, 999_999], id="up to the limit of the API"),
     ],
 )
@@ -289,6 +290,33 @@ def test_the_sum_stays_unless_it_cannot_say_the_split(
     names = ["fraud-v1", "fraud-v2", "other"]
     live = rules(*(backend(name, one) for name, one in zip(names, found, strict=False)))
     assert weights(moved(live, desired(v1=PARTS - share, v2=share))[FRAUD]) == after
+
+
+def test_a_small_step_never_becomes_a_large_one_for_want_of_room() -> None:
+    live = rules(backend("fraud-v1", 2), backend("fraud-v2", 0), backend("other", owned.MOST))
+    assert moved(live, desired(v1=9_900, v2=100)) == live
+    seen = read(live)
+    code, sentence = problem(seen)
+    assert code is Code.NO_MATCHING_RULE
+    assert "1000000" in sentence
+    assert seen.blocking
+    live[FRAUD]["spec"]["rules"][0]["backendRefs"][1]["weight"] = 2
+    assert weights(moved(live, desired(v1=PARTS))[FRAUD]) == [4, 0, owned.MOST]
+
+
+def test_a_weight_that_we_do_not_change_is_tested_too() -> None:
+    live = rules(backend("fraud-v1", 100), backend("fraud-v2", 0), backend("fraud-v3", 0))
+    (change,) = providers.chosen(OWNER.spec).render(OWNER, desired(v1=9_000, v2=1_000), live)
+    live[FRAUD]["spec"]["rules"][0]["backendRefs"][2]["weight"] = 50
+    with pytest.raises(AssertionError):
+        gateway.performed(live, change)
+
+
+def test_our_own_problem_is_told_before_the_gateways() -> None:
+    live = gateway.route(RULES)
+    live["spec"]["rules"][1]["backendRefs"][1]["weight"] = 50
+    seen = read({FRAUD: gateway.accepted(live, status="False")})
+    assert problem(seen)[0] is Code.SPLIT_CONTRADICTS
 
 
 SHARES = st.integers(0, PARTS).flatmap(

@@ -121,3 +121,10 @@ def test_a_route_that_its_gateway_refuses_takes_nothing() -> None:
     other["metadata"]["generation"] = 1
     assert shadowed_by(gateway.accepted(other, status="False")) == ""
     assert shadowed_by(gateway.accepted(other))
+
+
+def test_a_route_does_not_stand_before_itself() -> None:
+    owner = gateway.rollout()
+    live = test_generated.written(owner)
+    live["spec"]["rules"][0]["matches"][0]["method"] = "POST"
+    assert test_generated.read(owner, gateway.accepted(live)).problem is None

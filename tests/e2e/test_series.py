@@ -5,6 +5,8 @@ one look reads a model server's own counters and the gateway's.
 """
 
 import asyncio
+import contextlib
+import http.client
 import json
 import time
 import urllib.parse
@@ -125,49 +127,73 @@ class Site:
             found: list[Json] = json.load(answer)["data"]["result"]
             return found
 
-    async def scraped_after(self, instant: float) -> float:
-        """When everything was scraped after an instant; three pods and the gateway."""
+    async def scraped_after(self, instant: float, *, pods: int = 3) -> float:
+        """When everything was scraped after an instant: these pods and the gateway."""
         # `timestamp` of anything but a selector is the time of the query.
         ours = f'timestamp(up{{namespace="{self.ml.namespace}",job=~"fraud-v[12]"}})'
         query = f'count(({ours} or timestamp(up{{job="traefik"}})) > {instant:.3f})'
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             found = self.ask(query)
-            if found and float(found[0]["value"][1]) == 3 + 1:
+            if found and float(found[0]["value"][1]) == pods + 1:
                 return time.time()
             await asyncio.sleep(0.2)
         raise AssertionError(f"not scraped within a minute: {self.ask('up')}")
 
-    async def send(self) -> None:
-        """Sends requests between two scrapes and notes the window around them."""
+    async def send(self, number: int) -> None:
+        """Sends requests through the gateway; counts the answers that name a version."""
         headers, gate = {"Host": self.ml.host}, asyncio.Semaphore(AT_ONCE)
-        url = f"{self.cluster.gateway_url}/predict"
         async with aiohttp.ClientSession(headers=headers) as session:
 
-            async def one() -> tuple[str, int]:
-                async with gate, session.get(url) as answer:
-                    return str((await answer.json())["model_version"]), answer.status
+            async def one() -> None:
+                async with gate, session.get(f"{self.cluster.gateway_url}/predict") as answer:
+                    if answer.content_type == "application/json":
+                        version = str((await answer.json())["model_version"])
+                        self.answers[version, answer.status] += 1
 
-            await _answered(session, url)
-            began = await self.scraped_after(time.time())
-            self.ml.behave("v1", errors=0.1, slow=0.1)
-            self.ml.behave("v2", errors=0.3, slow=0.3, quality=3.0)
-            self.answers.update(await asyncio.gather(*(one() for _ in range(REQUESTS))))
-        ended = began
+            await asyncio.gather(*(one() for _ in range(number)))
+
+    async def until_both_answer(self) -> None:
+        """Sends requests until each version answers."""
+        before, deadline = self.answers.copy(), time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if {version for version, _ in self.answers - before} == set(VERSIONS):
+                return
+            await self.send(2)
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"not both versions answer within a minute: {self.answers}")
+
+    async def begin(self) -> float:
+        """When everything answers and was scraped; from here on answers are counted."""
+        await self.until_both_answer()
+        self.answers.clear()
+        began = await self.scraped_after(time.time())
+        self.misbehave()
+        return began
+
+    def misbehave(self) -> None:
+        """Tells both versions to make errors."""
+        self.ml.behave("v1", errors=0.1, slow=0.1)
+        self.ml.behave("v2", errors=0.3, slow=0.3, quality=3.0)
+
+    async def some_hundred_requests(self) -> None:
+        """Sends requests between two scrapes and notes the window around them."""
+        began = ended = await self.begin()
+        await self.send(REQUESTS)
         for _ in range(SCRAPES):
             ended = await self.scraped_after(time.time())
         self.window = Window(began, ended, "v2", "v1")
 
-
-async def _answered(session: aiohttp.ClientSession, url: str) -> None:
-    """Waits until the gateway has the route; these answers lie before the window."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        async with session.get(url) as answer:
-            if answer.status == 200:
-                return
-        await asyncio.sleep(0.05)
-    raise AssertionError("the gateway has no route within a minute")
+    def crash(self, version: str) -> None:
+        """Ends the only process of a version in the midst of a request, and waits for its next."""
+        chosen = ("pod", "-l", f"version={version}", "--timeout=60s")
+        (pod,) = json.loads(self.ml.kubectl("get", *chosen[:3], "-o", "json"))["items"]
+        self.ml.behave(version, crash_after=1)
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            urllib.request.urlopen(f"http://{pod['status']['podIP']}:8080/predict", timeout=10)
+        restarted = "jsonpath={.status.containerStatuses[0].restartCount}=1"
+        self.ml.kubectl("wait", f"--for={restarted}", *chosen)
+        self.ml.kubectl("wait", "--for=condition=Ready", *chosen)
 
 
 def route(host: str) -> Json:
@@ -185,16 +211,22 @@ def route(host: str) -> Json:
     }
 
 
-@pytest.fixture(scope="module")
-def site(cluster: Cluster) -> Iterator[Site]:
-    """Two pods of v1, one of v2, and the answers to some hundred requests."""
+@contextlib.contextmanager
+def deployed(cluster: Cluster) -> Iterator[Site]:
+    """Two pods of v1 and one of v2 in a namespace of their own."""
     with kubectl.new_namespace("series") as namespace:
         ml = Fleet(namespace)
         ml.deploy("v1", replicas=2)
         ml.deploy("v2")
         ml.apply(route(ml.host))
-        made = Site(cluster, ml)
-        asyncio.run(made.send())
+        yield Site(cluster, ml)
+
+
+@pytest.fixture(scope="module")
+def site(cluster: Cluster) -> Iterator[Site]:
+    """The answers to some hundred requests."""
+    with deployed(cluster) as made:
+        asyncio.run(made.some_hundred_requests())
         yield made
 
 
@@ -316,3 +348,49 @@ async def test_the_source_own_matchers_come_on_top(site: Site) -> None:
     spec = spec_of(site.ml.host, {"name": "errors", **ERRORS})
     look = await site.look(spec, matchers={"namespace": "elsewhere"})
     assert look.problems["errors"].code is Code.NO_SERIES
+
+
+async def test_a_raw_query_reads_the_same_where_the_source_allows_it(site: Site) -> None:
+    raw = {
+        "events": 'sum by (pod) (http_requests_total{code=~"5..",{arm}})',
+        "total": "sum by (pod) (http_requests_total{ {arm} })",
+    }
+    spec = spec_of(site.ml.host, {"name": "errors", "rate": raw})
+    look = await site.look(spec, allow_raw_queries=True)
+    assert (look.down, look.problems) == (None, {})
+    for version in VERSIONS:
+        expected = RateCounts(site.trials(version), site.errors(version))
+        assert rate(look, "errors", version) == expected
+
+
+async def test_a_restart_and_a_new_pod_inside_the_window_lose_nothing(cluster: Cluster) -> None:
+    with deployed(cluster) as site:
+        began = await site.begin()
+        await site.send(REQUESTS // 4)
+        await site.scraped_after(time.time())
+        site.crash("v2")
+        site.ml.kubectl("scale", "deployment/fraud-v1", "--replicas=3")
+        site.ml.kubectl("rollout", "status", "deployment/fraud-v1", "--timeout=60s")
+        await site.until_both_answer()
+        site.misbehave()
+        await site.send(REQUESTS)
+        ended = await site.scraped_after(time.time(), pods=4)
+        site.window = Window(began, ended, "v2", "v1")
+        spec = spec_of(
+            site.ml.host,
+            {"name": "errors", **ERRORS},
+            {"name": "pods", **ERRORS, "arm": {"kind": "Pods"}},
+            fleet.RATING,
+        )
+        look = await site.look(spec)
+        assert (look.down, look.problems) == (None, {})
+        for version in VERSIONS:
+            expected = RateCounts(site.trials(version), site.errors(version))
+            assert rate(look, "errors", version) == expected
+            assert rate(look, "pods", version) == expected
+        for version, counts in (
+            ("v2", look.pairs["rating"].candidate),
+            ("v1", look.pairs["rating"].stable),
+        ):
+            assert isinstance(counts, MeanCounts)
+            assert counts.count == site.trials(version)

@@ -43,9 +43,12 @@ def _source(
 
 def _plain(metric: str, text: str) -> Reason | None:
     try:
-        selectors.parsed(text)
+        found = selectors.parsed(text)
     except selectors.SelectorError as problem:
         sentence = f"{metric}: the histogram {text!r} is no selector: {problem}"
+        return Reason(Code.BAD_SELECTOR, sentence)
+    if any(matcher.label == "le" for matcher in found.matchers):
+        sentence = f"{metric}: the histogram {text!r} selects a bucket; write `threshold` instead"
         return Reason(Code.BAD_SELECTOR, sentence)
     return None
 

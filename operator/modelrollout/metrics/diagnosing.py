@@ -41,8 +41,14 @@ def no_series(
         exist = f"{name} exists with {'; '.join(sorted(sets)[:_MOST])}"
         more = f" and {len(sets) - _MOST} more" if len(sets) > _MOST else ""
         exist += f"{more}: does `arm` name the label that tells the versions apart?"
-    else:
+    elif any(matcher.label == "namespace" for matcher in wanted.matchers):
         exist = f"no series named {name} in namespace {namespace}: is it scraped, and named so?"
+    else:
+        label = wanted.matchers[0].label if wanted.matchers else "arm"
+        exist = (
+            f"no series named {name} in namespace {namespace}, and none elsewhere whose {label} "
+            "fits the pattern: compare it with the values of that label"
+        )
     return Reason(
         Code.NO_SERIES,
         f"{metric.name}: no series of {wanted.version}; try {wanted.example}; {exist}",

@@ -31,12 +31,12 @@ class AnswerError(ValueError):
 
 @dataclass(slots=True)
 class Series:
-    """One series of one part, as far as it was read."""
+    """One series of one part, as far as it was read; samples are (instant, value)."""
 
     start: float | None = None
     end: float | None = None
     reset: bool = False
-    samples: Sequence[float] = ()
+    samples: Sequence[tuple[float, float]] = ()
 
 
 @dataclass(slots=True)
@@ -47,19 +47,26 @@ class Table:
         question: what was asked.
         parts: per part, its series by their labels.
         scraped: targets that are known to have been scraped at the start of the window.
+        restarts: per target, the instants of the first scrapes after a reset of any of its series.
     """
 
     question: Question
     parts: list[dict[Labels, Series]]
     scraped: set[Target] = field(default_factory=set)
+    restarts: dict[Target, set[float]] = field(default_factory=dict)
 
     @property
     def with_resets(self) -> list[int]:
-        """Parts of which single samples are needed."""
+        """Parts of which single samples are needed: all that the targets with a reset count."""
+        fresh = [
+            {labels: one for labels, one in series.items() if one.end is not None}
+            for series in self.parts
+        ]
+        again = {_target(to) for series in fresh for to, one in series.items() if one.reset}
         return [
             number
-            for number, series in enumerate(self.parts)
-            if any(one.reset and one.end is not None for one in series.values())
+            for number, series in enumerate(fresh)
+            if any(_target(labels) in again for labels in series)
         ]
 
     def doubtful(self, began: Mapping[str, float]) -> list[Target]:
@@ -77,6 +84,23 @@ class Table:
         }
         return sorted(found)
 
+    def _expect_no_fall(self, number: int) -> None:
+        """Refuses a raw query of several processes whose counter fell.
+
+        It cannot be told how much of what is left is new.
+        """
+        if self.question.wanted[number].part.selector is not None:
+            return
+        for labels, one in self.parts[number].items():
+            is_one_process = bool({"instance", "pod"} & dict(labels).keys())
+            if is_one_process or one.start is None or one.end is None:
+                continue
+            if one.end < one.start:
+                raise AnswerError(
+                    f"the query fell from {one.start:g} to {one.end:g}; keep the label `instance` "
+                    "or `pod` in its result, so that restarts are told from it"
+                )
+
     def is_whole(self, labels: Labels, began: Mapping[str, float]) -> bool:
         """Whether a new series began inside the window: its target or pod says so."""
         if _target(labels) in self.scraped:
@@ -90,20 +114,39 @@ class Table:
         for found in matrix:
             labels = _labels(found["metric"])
             series = self.parts[number].get(labels)
-            if series is not None:
-                series.samples = [_number(value) for _, value in found["values"]]
+            if series is None:
+                continue
+            series.samples = [(float(at), _number(value)) for at, value in found["values"]]
+            last = series.start
+            for at, value in series.samples:
+                if last is not None and value < last:
+                    self.restarts.setdefault(_target(labels), set()).add(at)
+                last = value
+
+    def _values(self, labels: Labels, one: Series) -> Sequence[float]:
+        """Values of a series where they are needed, in order.
+
+        Client libraries show a labelled counter only after its first event. So one that is missing
+        in the first scrape after a restart stood at zero then, and may already be higher than
+        before the restart when it is back: alone it would look as if it had only grown.
+        """
+        there = {at for at, _ in one.samples}
+        restarts = self.restarts.get(_target(labels), set()) if there else set()
+        gone = [(at, 0.0) for at in restarts - there]
+        return [value for _, value in sorted([*one.samples, *gone])]
 
     def grown(self, number: int, began: Mapping[str, float]) -> float | None:
         """How much a part grew; None when no series of it has a value inside the window."""
         series = self.parts[number]
         if all(one.end is None for one in series.values()):
             return None
+        self._expect_no_fall(number)
         return math.fsum(
             counters.increase(
                 Readings(
                     start=one.start,
                     end=one.end,
-                    samples=one.samples if one.reset else (),
+                    samples=self._values(labels, one),
                     whole=one.start is None and self.is_whole(labels, began),
                 )
             )

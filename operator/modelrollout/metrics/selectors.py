@@ -1,6 +1,7 @@
 """Selectors: parsed strictly, so that matchers are added as data and never as text."""
 
 import re
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NoReturn
@@ -10,6 +11,7 @@ _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _OPERATOR: Final = re.compile(r"=~|!~|!=|=")
 _SPACE: Final = re.compile(r"\s*")
 _STRING: Final = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'((?:[^\'\\\n]|\\.)*)\'')
+_BEYOND_RE2: Final = re.compile(r"(?<!\\)(?:\\\\)*(\(\?(?:=|!|<=|<!|P=|\(|>|#)|\\[1-9])")
 _ESCAPE: Final = re.compile(r"\\(.)")
 _ESCAPES: Final = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'"}
 
@@ -118,10 +120,19 @@ def check_regex(pattern: str) -> None:
     """Passes for a regular expression that Python, too, can read.
 
     Raises:
-        SelectorError: otherwise.
+        SelectorError: otherwise, and for what Python has beyond Prometheus (RE2).
     """
+    beyond = _BEYOND_RE2.search(pattern)
+    if beyond is not None:
+        raise SelectorError(
+            f"{pattern!r} has {beyond.group()!r}, which Prometheus does not know: write it without "
+            "looking around or back"
+        )
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings():
+            # Python will read nested sets in another way one day; Prometheus has classes there.
+            warnings.simplefilter("ignore", FutureWarning)
+            re.compile(pattern)
     except re.error as problem:
         raise SelectorError(f"{pattern!r} is no regular expression: {problem}") from problem
 

@@ -45,6 +45,12 @@ def rate(events: str, **more: Any) -> dict[str, Any]:
             "is no selector",
         ),
         (
+            {"name": "slow", "latency": {"histogram": 'h{le="1"}', "threshold": "1s"}},
+            PLAIN,
+            Code.BAD_SELECTOR,
+            "write `threshold` instead",
+        ),
+        (
             rate("e", arm={"label": "x", "pattern": "{what}"}),
             PLAIN,
             Code.BAD_SELECTOR,

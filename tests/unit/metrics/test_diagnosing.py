@@ -61,4 +61,9 @@ def test_labels_that_exist_are_shown() -> None:
         '{service="fraud-v1",pod="p"}: does `arm` name the label that tells the versions apart?'
     )
     nothing = diagnosing.no_series(written, wanted, namespace="ml", vector=())
-    assert "no series named t in namespace ml" in nothing.sentence
+    assert "and none elsewhere whose service fits the pattern" in nothing.sentence
+    bound = Wanted(total, "v2", (Matcher("namespace", "=", "ml"),))
+    nothing = diagnosing.no_series(written, bound, namespace="ml", vector=())
+    assert nothing.sentence.endswith(
+        "no series named t in namespace ml: is it scraped, and named so?"
+    )

@@ -141,9 +141,10 @@ def test_a_mean_is_three_differences() -> None:
 
 
 def test_half_a_request_is_refused_with_a_sentence() -> None:
-    found = read(RATE, value("1s", "0"), value("1e", "1.5"))
-    assert found.problem is not None
-    assert "expected whole counts, found 1.5" in found.problem.sentence
+    for number in ("1.5", "10000000.5"):
+        found = read(RATE, value("1s", "0"), value("1e", number))
+        assert found.problem is not None
+        assert "expected whole counts, found 1" in found.problem.sentence
 
 
 @pytest.mark.parametrize("number", ["NaN", "+Inf"])
@@ -160,6 +161,93 @@ def test_a_reset_needs_the_single_samples() -> None:
     labels = {"instance": "10.0.0.1:80", "job": "fraud", "__name__": "t"}
     found.add_samples(1, [{"metric": labels, "values": samples}])
     assert reading.read(found, metric, "v2", began={}).counts == RateCounts(20 + 15 + 115, 0)
+
+
+def matrix(number: str, *samples: tuple[float, str], **labels: str) -> list[dict[str, Any]]:
+    where = value(number, "0", **labels)["metric"]
+    del where["__part__"]
+    return [{"metric": {"__name__": "x", **where}, "values": [list(one) for one in samples]}]
+
+
+def test_errors_after_a_restart_count_even_when_there_are_more_than_before() -> None:
+    question, metric = asked(RATE)
+    vector = (
+        value("0s", "3", code="500"),
+        value("0e", "9", code="500"),
+        value("1s", "100"),
+        value("1e", "40"),
+        value("1r", "1"),
+    )
+    found = reading.table(question, vector)
+    assert found.with_resets == [0, 1]
+    # The first scrape after the restart, at 1020, has no error yet, so no series of it.
+    found.add_samples(0, matrix("0", (1010.0, "4"), (1030.0, "9"), code="500"))
+    found.add_samples(1, matrix("1", (1010.0, "110"), (1020.0, "5"), (1030.0, "40")))
+    counts = reading.read(found, metric, "v2", began={}).counts
+    assert counts == RateCounts(10 + 5 + 35, 1 + 9)
+
+
+def test_a_series_that_is_there_at_the_restart_of_another_is_left_alone() -> None:
+    question, metric = asked(RATE)
+    vector = (
+        value("0s", "3", code="500"),
+        value("0e", "9", code="500"),
+        value("1s", "100"),
+        value("1e", "40"),
+        value("1r", "1"),
+    )
+    found = reading.table(question, vector)
+    found.add_samples(0, matrix("0", (1010.0, "4"), (1020.0, "6"), (1030.0, "9"), code="500"))
+    found.add_samples(1, matrix("1", (1010.0, "110"), (1020.0, "5"), (1030.0, "40")))
+    counts = reading.read(found, metric, "v2", began={}).counts
+    assert counts == RateCounts(10 + 5 + 35, 6)
+
+
+def test_the_restart_of_one_pod_says_nothing_of_another() -> None:
+    question, metric = asked(RATE)
+    other = {"instance": "10.0.0.2:80"}
+    vector = (
+        value("0s", "3", code="500", **other),
+        value("0e", "9", code="500", **other),
+        value("1s", "100"),
+        value("1e", "40"),
+        value("1r", "1"),
+    )
+    found = reading.table(question, vector)
+    assert found.with_resets == [1]
+    found.add_samples(1, matrix("1", (1010.0, "110"), (1020.0, "5"), (1030.0, "40")))
+    counts = reading.read(found, metric, "v2", began={}).counts
+    assert counts == RateCounts(10 + 5 + 35, 6)
+
+
+RAW = {"name": "errors", "rate": {"events": "sum(bad{ {arm} })", "total": "sum(t{ {arm} })"}}
+
+
+def bare(mark: str, number: str, **labels: str) -> dict[str, Any]:
+    return {"metric": {"__part__": mark, **labels}, "value": [1030.0, number]}
+
+
+def test_a_raw_query_is_two_instants_of_an_expression() -> None:
+    question, _ = asked(RAW)
+    arm = 'namespace="ml",service="fraud-v2",cluster="eu"'
+    for at in ("1000.000", "1030.000"):
+        assert f"last_over_time((sum(bad{{ {arm} }}))[1s:1s] @ {at})" in question.text
+    assert "resets" not in question.text
+    found = read(RAW, bare("0s", "3"), bare("0e", "5"), bare("1s", "100"), bare("1e", "160"))
+    assert found.counts == RateCounts(60, 2)
+
+
+def test_a_sum_over_pods_that_fell_does_not_count() -> None:
+    found = read(RAW, bare("0s", "3"), bare("0e", "5"), bare("1s", "1000"), bare("1e", "900"))
+    assert found.counts is None
+    assert found.problem is not None
+    assert "the query fell from 1000 to 900; keep the label" in found.problem.sentence
+
+
+def test_a_raw_query_by_pod_that_fell_was_restarted() -> None:
+    pod = {"pod": "fraud-v2-a"}
+    found = read(RAW, bare("1s", "1000", **pod), bare("1e", "9", **pod))
+    assert found.counts == RateCounts(9, 0)
 
 
 def test_a_born_series_is_doubtful_until_its_target_is_known() -> None:

@@ -40,6 +40,8 @@ def test_what_a_selector_is(text: str, found: Selector) -> None:
         ("a{x=1}", "expected a value in quotes at character 5, found '1}'"),
         ('a{x="1"} or b', "expected the end of the selector at character 10, found 'or b'"),
         ('a{x=~"("}', "'(' is no regular expression: missing ), unterminated subpattern"),
+        ('a{x=~"b(?=c)"}', "'b(?=c)' has '(?=', which Prometheus does not know"),
+        ('a{x=~"(b)\\\\1"}', "which Prometheus does not know"),
         ('a{x="\\d"}', "unknown escape \\d"),
         ('a{x="1"}[5m]', "expected the end of the selector"),
         ('{__name__="a"}', "expected the name of a metric at character 1"),
@@ -49,6 +51,11 @@ def test_what_a_selector_is_not(text: str, told: str) -> None:
     with pytest.raises(SelectorError) as refused:
         selectors.parsed(text)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("pattern", [r"a\\1", r"\(?=", "[[:alpha:]]+", "(?i)a", "(?P<x>a)|(?:b)"])
+def test_a_regular_expression_that_prometheus_can_read(pattern: str) -> None:
+    selectors.check_regex(pattern)
 
 
 @given(st.lists(plain, max_size=4))

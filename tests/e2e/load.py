@@ -6,12 +6,14 @@ import json
 import threading
 import time
 from collections import Counter
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
 import aiohttp
 
+Answer = aiohttp.ClientResponse
 MOST = 60_000
 """Requests of one load at most; it stops by itself."""
 
@@ -26,8 +28,17 @@ class Load:
         log: (monotonic seconds, version, code) of every answer.
     """
 
-    def __init__(self, gateway_url: str, host: str, *, rate: float = 60.0) -> None:
-        self.url, self.host, self.rate = f"{gateway_url}/predict", host, rate
+    def __init__(
+        self,
+        gateway_url: str,
+        host: str,
+        *,
+        rate: float = 60.0,
+        path: str = "/predict",
+        body: object = None,
+    ) -> None:
+        self.url, self.host, self.rate = f"{gateway_url}{path}", host, rate
+        self._method, self._body = ("GET", None) if body is None else ("POST", body)
         self.answered: Counter[str] = Counter()
         self.codes: Counter[int] = Counter()
         self.failed: Counter[str] = Counter()
@@ -68,11 +79,15 @@ class Load:
                 await asyncio.sleep(max(pause_s, 0))
             await asyncio.gather(*tasks)
 
+    def _ask(self, session: aiohttp.ClientSession) -> AbstractAsyncContextManager[Answer]:
+        headers = {"Host": self.host}
+        return session.request(self._method, self.url, headers=headers, json=self._body)
+
     async def _first_answer(self, session: aiohttp.ClientSession) -> None:
         """A new route is in the gateway a moment after its status says so; users come then."""
         while not self._ended.is_set():
             with contextlib.suppress(aiohttp.ClientError):
-                async with session.get(self.url, headers={"Host": self.host}) as answer:
+                async with self._ask(session) as answer:
                     if answer.status == HTTPStatus.OK:
                         return
             await asyncio.sleep(0.05)
@@ -80,7 +95,7 @@ class Load:
     async def _one(self, session: aiohttp.ClientSession) -> None:
         sent_s = time.monotonic() - self.began
         try:
-            async with session.get(self.url, headers={"Host": self.host}) as answer:
+            async with self._ask(session) as answer:
                 text = await answer.text()
                 version = json.loads(text)["model_version"]
         except (aiohttp.ClientError, TimeoutError) as problem:

@@ -25,11 +25,12 @@ from modelrollout.api.spec import Metric, ModelRolloutSpec
 from modelrollout.domain.observed import Look, Pair
 from modelrollout.domain.planned import Window
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.metrics import diagnosing, queries, reading
+from modelrollout.metrics import answers, diagnosing, queries, reading
+from modelrollout.metrics.answers import AnswerError, Table
 from modelrollout.metrics.arms import ArmSeen
 from modelrollout.metrics.facts import SourceFacts
 from modelrollout.metrics.queries import Question
-from modelrollout.metrics.reading import AnswerError, Read, Table
+from modelrollout.metrics.reading import Read
 
 Json = dict[str, Any]
 
@@ -304,12 +305,9 @@ class Sources:
 
     async def _table(self, source: Source, question: Question, began: Mapping[str, float]) -> Table:
         at = question.window.end
-        found = reading.table(question, await source.ask(question.text, at=at))
-        fell = found.with_resets
-        texts = [question.samples(question.wanted[number]) for number in fell]
-        answers = await asyncio.gather(*(source.ask(text, at=at) for text in texts))
-        for number, answer in zip(fell, answers, strict=True):
-            found.add_samples(number, answer)
+        found = answers.table(question, await source.ask(question.text, at=at))
+        if found.history is not None:
+            found.add_history(await source.ask(found.history, at=at))
         doubtful = found.doubtful(began)
         if doubtful:
             fixed = source.facts.matchers

@@ -17,7 +17,8 @@ class Readings:
             target was not scraped for a while).
         end: last value inside the window; None when there is none (no scrape, or the series
             ended).
-        samples: every value inside the window, in order; only needed where the counter was reset.
+        samples: every value after `start`, in order, with a zero where it is known that the process
+            began anew; only needed where the counter was reset.
         whole: a series without `start` began inside the window, so that it counts from zero.
     """
 

@@ -2,10 +2,11 @@
 
 Each part is marked by a label of its own and all are joined by `or`. Three things are asked of a
 part: the last values at or before the start, the last values inside the window, and which series
-were reset; only for those are single samples read, by a further query.
+were reset; only for their targets are single samples read, by a further query.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,14 +79,48 @@ class Question:
             around = one.part.over(one.matchers, seconds=length_s + LOOKBACK_S, at=end)
             yield _marked(f"(resets({around}) > 0)", f"{number}{RESET}")
 
-    def samples(self, one: Wanted) -> str:
-        """The query for all single samples of a part inside the window."""
-        length_s = self.window.end - self.window.start
-        return one.part.over(one.matchers, seconds=length_s, at=self.window.end)
-
 
 def _marked(expression: str, mark: str) -> str:
     return f'label_replace({expression},"{MARK}","{mark}","","")'
+
+
+def history(question: Question, numbers: Sequence[int], instances: Collection[str]) -> str:
+    """The query for all single samples of these parts since their start values may be.
+
+    Ranges cannot be joined by `or`, so it is one selector that finds all of them, and some more: of
+    each label that all parts name, every value that one of them wants.
+
+    Args:
+        question: of the look.
+        numbers: parts that are plain selectors.
+        instances: only series of these targets are wanted.
+    """
+    found = [question.wanted[number] for number in numbers]
+    selectors = [one.part.selector for one in found if one.part.selector is not None]
+    wanted = [
+        _wanted_values((*selector.matchers, *one.matchers))
+        for one, selector in zip(found, selectors, strict=True)
+    ]
+    values = {"__name__": {re.escape(selector.name) for selector in selectors}}
+    for label in sorted(set.intersection(*(set(one) for one in wanted))):
+        values[label] = {one[label] for one in wanted}
+    if "" not in instances:
+        values["instance"] = {re.escape(instance) for instance in instances}
+    inside = ",".join(
+        str(Matcher(label, "=~", "|".join(sorted(any_of)))) for label, any_of in values.items()
+    )
+    window = question.window
+    length_s = window.end - window.start + LOOKBACK_S
+    return f"{{{inside}}}[{parts.milliseconds(length_s)}] @ {window.end:.3f}"
+
+
+def _wanted_values(matchers: Iterable[Matcher]) -> Mapping[str, str]:
+    """Labels whose values are wanted, with a regular expression of them."""
+    return {
+        one.label: re.escape(one.value) if one.operator == "=" else f"(?:{one.value})"
+        for one in matchers
+        if one.operator in {"=", "=~"}
+    }
 
 
 def asked(

@@ -8,10 +8,11 @@ from modelrollout.analysis.counts import MeanCounts, RateCounts
 from modelrollout.api.spec import Metric, ModelRolloutSpec
 from modelrollout.domain.planned import Window
 from modelrollout.domain.reasons import Code
-from modelrollout.metrics import queries, reading
+from modelrollout.metrics import answers, queries, reading
+from modelrollout.metrics.answers import AnswerError, Table
 from modelrollout.metrics.arms import ArmSeen
 from modelrollout.metrics.facts import SourceFacts
-from modelrollout.metrics.reading import AnswerError, Read, Table
+from modelrollout.metrics.reading import Read
 
 WINDOW = Window(1000.0, 1030.0, "v2", "v1")
 RATE = {"name": "errors", "rate": {"events": 'e{code=~"5.."}', "total": "t"}}
@@ -47,7 +48,7 @@ def read(
     metric: dict[str, Any], *vector: dict[str, Any], began: dict[str, float] | None = None
 ) -> Read:
     question, spec = asked(metric)
-    return reading.read(reading.table(question, vector), spec, "v2", began=began or {})
+    return reading.read(answers.table(question, vector), spec, "v2", began=began or {})
 
 
 def test_a_rate_is_two_differences() -> None:
@@ -153,71 +154,87 @@ def test_what_is_no_number_spoils_the_whole_answer(number: str) -> None:
         read(RATE, value("1s", number))
 
 
-def test_a_reset_needs_the_single_samples() -> None:
+def history(name: str, *samples: tuple[float, str], **labels: str) -> dict[str, Any]:
+    where = {"__name__": name, "instance": "10.0.0.1:80", "job": "fraud", **labels}
+    return {"metric": where, "values": [list(one) for one in samples]}
+
+
+def restarted(*more: dict[str, Any]) -> tuple[Table, Metric]:
+    """A look in which trials fell, and errors, if any, did not."""
     question, metric = asked(RATE)
-    found = reading.table(question, (value("1s", "100"), value("1e", "130"), value("1r", "1")))
-    assert found.with_resets == [1]
-    samples = [[1010.0, "120"], [1020.0, "15"], [1030.0, "130"]]
-    labels = {"instance": "10.0.0.1:80", "job": "fraud", "__name__": "t"}
-    found.add_samples(1, [{"metric": labels, "values": samples}])
-    assert reading.read(found, metric, "v2", began={}).counts == RateCounts(20 + 15 + 115, 0)
+    fell = (value("1s", "100"), value("1e", "40"), value("1r", "1"))
+    return answers.table(question, (*fell, *more)), metric
 
 
-def matrix(number: str, *samples: tuple[float, str], **labels: str) -> list[dict[str, Any]]:
-    where = value(number, "0", **labels)["metric"]
-    del where["__part__"]
-    return [{"metric": {"__name__": "x", **where}, "values": [list(one) for one in samples]}]
+TRIALS = history("t", (990.0, "100"), (1010.0, "110"), (1020.0, "5"), (1030.0, "40"))
+ERRORS = (value("0s", "3", code="500"), value("0e", "9", code="500"))
+
+
+def test_a_reset_needs_the_single_samples() -> None:
+    found, metric = restarted()
+    assert found.history == (
+        '{__name__=~"t",cluster=~"eu",namespace=~"ml",service=~"fraud\\\\-v2",'
+        'instance=~"10\\\\.0\\\\.0\\\\.1:80"}[330000ms] @ 1030.000'
+    )
+    found.add_history([TRIALS])
+    counts = reading.read(found, metric, "v2", began={}).counts
+    assert counts == RateCounts(10 + 5 + 35, 0)
+
+
+def test_without_a_reset_no_samples_are_needed() -> None:
+    question, _ = asked(RATE)
+    assert answers.table(question, (value("1s", "100"), value("1e", "130"))).history is None
 
 
 def test_errors_after_a_restart_count_even_when_there_are_more_than_before() -> None:
-    question, metric = asked(RATE)
-    vector = (
-        value("0s", "3", code="500"),
-        value("0e", "9", code="500"),
-        value("1s", "100"),
-        value("1e", "40"),
-        value("1r", "1"),
-    )
-    found = reading.table(question, vector)
-    assert found.with_resets == [0, 1]
+    found, metric = restarted(*ERRORS)
     # The first scrape after the restart, at 1020, has no error yet, so no series of it.
-    found.add_samples(0, matrix("0", (1010.0, "4"), (1030.0, "9"), code="500"))
-    found.add_samples(1, matrix("1", (1010.0, "110"), (1020.0, "5"), (1030.0, "40")))
+    samples = ((990.0, "3"), (1010.0, "4"), (1030.0, "9"))
+    found.add_history([TRIALS, history("e", *samples, code="500")])
     counts = reading.read(found, metric, "v2", began={}).counts
     assert counts == RateCounts(10 + 5 + 35, 1 + 9)
 
 
-def test_a_series_that_is_there_at_the_restart_of_another_is_left_alone() -> None:
+def test_errors_of_a_process_that_began_before_the_look_count_whole() -> None:
     question, metric = asked(RATE)
-    vector = (
-        value("0s", "3", code="500"),
-        value("0e", "9", code="500"),
-        value("1s", "100"),
-        value("1e", "40"),
-        value("1r", "1"),
-    )
-    found = reading.table(question, vector)
-    found.add_samples(0, matrix("0", (1010.0, "4"), (1020.0, "6"), (1030.0, "9"), code="500"))
-    found.add_samples(1, matrix("1", (1010.0, "110"), (1020.0, "5"), (1030.0, "40")))
+    grew = (value("1s", "5"), value("1e", "40"), value("1r", "1"))
+    found = answers.table(question, (*grew, *ERRORS))
+    trials = history("t", (970.0, "100"), (990.0, "5"), (1010.0, "20"), (1030.0, "40"))
+    found.add_history([trials, history("e", (970.0, "3"), (1030.0, "9"), code="500")])
+    assert reading.read(found, metric, "v2", began={}).counts == RateCounts(35, 9)
+
+
+def test_a_series_that_is_there_at_the_restart_of_another_is_left_alone() -> None:
+    found, metric = restarted(*ERRORS)
+    samples = ((990.0, "3"), (1010.0, "4"), (1020.0, "6"), (1030.0, "9"))
+    found.add_history([TRIALS, history("e", *samples, code="500")])
     counts = reading.read(found, metric, "v2", began={}).counts
     assert counts == RateCounts(10 + 5 + 35, 6)
 
 
 def test_the_restart_of_one_pod_says_nothing_of_another() -> None:
-    question, metric = asked(RATE)
-    other = {"instance": "10.0.0.2:80"}
-    vector = (
-        value("0s", "3", code="500", **other),
-        value("0e", "9", code="500", **other),
-        value("1s", "100"),
-        value("1e", "40"),
-        value("1r", "1"),
-    )
-    found = reading.table(question, vector)
-    assert found.with_resets == [1]
-    found.add_samples(1, matrix("1", (1010.0, "110"), (1020.0, "5"), (1030.0, "40")))
+    other = {"code": "500", "instance": "10.0.0.2:80"}
+    found, metric = restarted(value("0s", "3", **other), value("0e", "9", **other))
+    found.add_history([TRIALS, history("e", (990.0, "3"), (1030.0, "9"), **other)])
     counts = reading.read(found, metric, "v2", began={}).counts
     assert counts == RateCounts(10 + 5 + 35, 6)
+
+
+def test_samples_of_series_that_were_not_asked_for_are_left_out() -> None:
+    found, metric = restarted()
+    found.add_history([TRIALS, history("t", (1010.0, "7"), route="other"), history("x")])
+    counts = reading.read(found, metric, "v2", began={}).counts
+    assert counts == RateCounts(10 + 5 + 35, 0)
+
+
+def test_samples_of_both_versions_are_one_query() -> None:
+    question, _ = asked(RATE)
+    both = [value(f"{n}{mark}", "1") for n in (0, 1, 2, 3) for mark in "ser"]
+    text = answers.table(question, both).history
+    assert text is not None
+    assert '__name__=~"e|t"' in text
+    assert r'service=~"fraud\\-v1|fraud\\-v2"' in text
+    assert "code" not in text, "trials have all codes"
 
 
 RAW = {"name": "errors", "rate": {"events": "sum(bad{ {arm} })", "total": "sum(t{ {arm} })"}}
@@ -252,7 +269,7 @@ def test_a_raw_query_by_pod_that_fell_was_restarted() -> None:
 
 def test_a_born_series_is_doubtful_until_its_target_is_known() -> None:
     question, metric = asked(RATE)
-    found: Table = reading.table(question, (value("1e", "30"),))
+    found: Table = answers.table(question, (value("1e", "30"),))
     assert found.doubtful({}) == [("10.0.0.1:80", "fraud")]
     assert reading.read(found, metric, "v2", began={}).counts == RateCounts(0, 0)
     found.scraped.add(("10.0.0.1:80", "fraud"))

@@ -5,9 +5,12 @@ needed, so that `plan` and `release` start at once and work without any cluster.
 """
 
 import json
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
+
+import yaml
 
 from modelrollout.api import crd, intents
 from modelrollout.cli.failing import ExpiredError, Failure, LostError
@@ -30,6 +33,9 @@ class ConflictError(Failure):
     """The rollout has changed since it was read."""
 
 
+_EXPECTED: Final = "expected a kubeconfig (KUBECONFIG or ~/.kube/config) that names a cluster"
+# What the client raises on a kubeconfig that is none: it does not check the file's form.
+_MALFORMED: Final = (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError)
 _REFUSALS: Final[Mapping[int, type[Failure]]] = {409: ConflictError, 410: ExpiredError}
 
 
@@ -63,11 +69,10 @@ class Cluster:
         settings.retries = False
         try:
             found = _log_in(settings, context=context)
-        except (config.ConfigException, OSError, ValueError) as problem:
-            raise Failure(
-                f"expected a kubeconfig (KUBECONFIG or ~/.kube/config) that names a cluster: "
-                f"{_one_line(problem)}"
-            ) from None
+        except (config.ConfigException, *_MALFORMED) as problem:
+            raise Failure(f"{_EXPECTED}: {_one_line(problem)}") from None
+        if not str(settings.host).startswith(("https://", "http://")):
+            raise Failure(f"{_EXPECTED}: its server is {settings.host!r}, which is no address")
         return cls(client.ApiClient(settings), namespace=namespace or found)
 
     def read(self, name: str) -> Json:
@@ -110,7 +115,7 @@ class Cluster:
         except client.ApiException as problem:
             raise self._failure(problem, name) from None
         except _transport_errors() as problem:
-            raise LostError(f"the watch was dropped: {_one_line(problem)}") from None
+            raise _lost(problem, "the watch was dropped") from None
 
     def annotate(self, name: str, annotations: Mapping[str, str], *, version: str) -> None:
         """Sets annotations on the rollout that was read at the resourceVersion `version`.
@@ -155,7 +160,7 @@ class Cluster:
         except client.ApiException as problem:
             raise self._failure(problem, subject) from None
         except _transport_errors() as problem:
-            raise LostError(f"the apiserver does not answer: {_one_line(problem)}") from None
+            raise _lost(problem, "the apiserver does not answer") from None
 
     def _failure(self, problem: Any, name: str) -> Failure:
         words, status = _said(problem), int(problem.status or 0)
@@ -196,6 +201,13 @@ def _transport_errors() -> tuple[type[Exception], ...]:
 
     # A watch that ends in the middle of a line leaves text that is no JSON.
     return (urllib3.exceptions.HTTPError, OSError, json.JSONDecodeError)
+
+
+def _lost(problem: Exception, what: str) -> Failure:
+    """A certificate that is not trusted does not become so by waiting; all else may pass."""
+    if any(isinstance(part, ssl.SSLCertVerificationError) for part in problem.args):
+        return Failure(f"the apiserver's certificate is not trusted: {_one_line(problem)}")
+    return LostError(f"{what}: {_one_line(problem)}")
 
 
 def _said(problem: Any) -> str:

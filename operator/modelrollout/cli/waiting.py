@@ -105,17 +105,16 @@ def wait(cluster: Cluster, name: str, *, for_target: str, timeout_s: float) -> E
 
 def _settled(cluster: Cluster, waiting: Waiting) -> outcome.Outcome | None:
     known = ""
-    while waiting.left_s > 0:
+    while True:
         try:
             rollout = _read(cluster, waiting, known=known)
             known = str(rollout["metadata"]["uid"])
             found = waiting.judge(rollout) or _watched(cluster, waiting, rollout)
         except LostError as problem:
             waiting.endure(problem)
-            continue
-        if found is not None:
+            found = None
+        if found is not None or waiting.left_s <= 0:
             return found
-    return None
 
 
 def _read(cluster: Cluster, waiting: Waiting, *, known: str) -> Json:
@@ -132,6 +131,8 @@ def _read(cluster: Cluster, waiting: Waiting, *, known: str) -> Json:
 
 def _watched(cluster: Cluster, waiting: Waiting, rollout: Json) -> outcome.Outcome | None:
     """The outcome, or None when this watch is over: expired, or as long as was agreed."""
+    if waiting.left_s <= 0:
+        return None
     length_s, begun = max(1, min(_RENEWED_S, round(waiting.left_s))), time.monotonic()
     since = str(rollout["metadata"]["resourceVersion"])
     try:

@@ -214,3 +214,38 @@ def test_an_apiserver_that_is_not_there_ends_in_a_timeout(
     answer = run("wait", "fraud", "--timeout", "500ms")
     assert answer.code == 3
     assert "the apiserver does not answer" in answer.out
+
+
+@pytest.mark.usefixtures("port")
+@pytest.mark.parametrize(
+    ("rollout", "code"), [(rollouts.promoted(), 0), (rollouts.at_step("1/3"), 3)], ids=["0", "3"]
+)
+def test_no_time_at_all_asks_how_it_stands(
+    store: apiserver.Store, run: conftest.Run, rollout: Json, code: int
+) -> None:
+    store.put(rollout)
+    answer = run("wait", "fraud", "--timeout", "0s")
+    assert (answer.code, len(store.requests)) == (code, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("", "is empty", id="empty"),
+        pytest.param("a: [b", "while parsing", id="no yaml"),
+        pytest.param("just text", "expected a kubeconfig", id="no mapping"),
+        pytest.param("{current-context: x}", "expected a kubeconfig", id="no context"),
+        pytest.param("SERVER", "its server is 'nowhere', which is no address", id="no address"),
+    ],
+)
+def test_a_kubeconfig_that_is_none_gets_one_sentence(
+    run: conftest.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, words: str
+) -> None:
+    conftest.use(tmp_path, monkeypatch, port=1)
+    path = tmp_path / "kubeconfig"
+    good = path.read_text(encoding="utf-8").replace("http://127.0.0.1:1", "nowhere")
+    path.write_text(good if text == "SERVER" else text, encoding="utf-8")
+    answer = run("status", "fraud")
+    assert answer.code == 4
+    assert words in answer.err
+    assert answer.err.count("\n") == 1

@@ -5,7 +5,6 @@ needed, so that `plan` and `release` start at once and work without any cluster.
 """
 
 import json
-import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -36,6 +35,7 @@ class ConflictError(Failure):
 _EXPECTED: Final = "expected a kubeconfig (KUBECONFIG or ~/.kube/config) that names a cluster"
 # What the client raises on a kubeconfig that is none: it does not check the file's form.
 _MALFORMED: Final = (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError)
+_UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 _REFUSALS: Final[Mapping[int, type[Failure]]] = {409: ConflictError, 410: ExpiredError}
 
 
@@ -115,7 +115,7 @@ class Cluster:
         except client.ApiException as problem:
             raise self._failure(problem, name) from None
         except _transport_errors() as problem:
-            raise _lost(problem, "the watch was dropped") from None
+            raise _lost(_one_line(problem), "the watch was dropped") from None
 
     def annotate(self, name: str, annotations: Mapping[str, str], *, version: str) -> None:
         """Sets annotations on the rollout that was read at the resourceVersion `version`.
@@ -160,7 +160,7 @@ class Cluster:
         except client.ApiException as problem:
             raise self._failure(problem, subject) from None
         except _transport_errors() as problem:
-            raise _lost(problem, "the apiserver does not answer") from None
+            raise _lost(_one_line(problem), "the apiserver does not answer") from None
 
     def _failure(self, problem: Any, name: str) -> Failure:
         words, status = _said(problem), int(problem.status or 0)
@@ -170,7 +170,7 @@ class Cluster:
         if status == _UNAUTHORIZED:
             return Failure(f"the apiserver does not know you: {words}; log in again")
         if status in {0, _TOO_MANY} or status >= _SERVER_ERROR:
-            return LostError(f"the apiserver does not answer: {words}")
+            return _lost(words, "the apiserver does not answer")
         return _REFUSALS.get(status, Failure)(words)
 
 
@@ -203,11 +203,11 @@ def _transport_errors() -> tuple[type[Exception], ...]:
     return (urllib3.exceptions.HTTPError, OSError, json.JSONDecodeError)
 
 
-def _lost(problem: Exception, what: str) -> Failure:
+def _lost(words: str, what: str) -> Failure:
     """A certificate that is not trusted does not become so by waiting; all else may pass."""
-    if any(isinstance(part, ssl.SSLCertVerificationError) for part in problem.args):
-        return Failure(f"the apiserver's certificate is not trusted: {_one_line(problem)}")
-    return LostError(f"{what}: {_one_line(problem)}")
+    if _UNTRUSTED in words:
+        return Failure(f"the apiserver's certificate is not trusted: {words}")
+    return LostError(f"{what}: {words}")
 
 
 def _said(problem: Any) -> str:

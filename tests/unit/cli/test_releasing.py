@@ -182,6 +182,20 @@ def test_a_list_of_any_style_stays_in_its_style(
     assert after.count("#") == text.count("#")
 
 
+def test_text_of_several_lines_ends_where_its_item_ends(run: conftest.Run, folder: Path) -> None:
+    note = "      info:\n        note: |\n          of {}\n"
+    text = ROLLOUT.replace("    - name: v2", note.format("v1") + "    - name: v2").replace(
+        "      info: {commit: abc}\n", note.format("v2")
+    )
+    (folder / "rollout.yaml").write_text(text, encoding="utf-8")
+    assert release(run, folder, "--write").code == 0
+    after = (folder / "rollout.yaml").read_text(encoding="utf-8")
+    versions = yaml.safe_load(after)["spec"]["versions"]
+    assert [version["name"] for version in versions] == ["v2", "v3"]
+    assert versions[0]["info"] == {"note": "of v2\n"}
+    assert "# one provider\n" in after
+
+
 def test_one_file_for_all_gets_the_new_objects_at_its_end(run: conftest.Run, folder: Path) -> None:
     whole = "---\n".join([ROLLOUT, MODEL.format(v="v1"), MODEL.format(v="v2").rstrip("\n")])
     for path in folder.iterdir():

@@ -7,6 +7,7 @@ from tests.e2e import fleet, mlserver
 from tests.e2e.fleet import Fleet
 from tests.e2e.load import Load
 
+
 def rollout(ml: Fleet) -> fleet.Json:
     return fleet.rollout(
         ml.host,

@@ -118,3 +118,17 @@ def test_row_43_an_operator_that_is_older_than_the_status_refuses() -> None:
     assert made.shares is None
     assert world.codes[-1] == "NewerSchema"
     assert world.stored == newer
+
+
+def test_routes_that_cannot_be_read_make_nobody_stable() -> None:
+    world = World(spec(target="v2"))
+    contradiction = Reason(Code.SPLIT_CONTRADICTS, "the rules disagree about the split")
+    world.traffic_problem, world.route = contradiction, None
+    world.settle()
+    assert world.status.stable is None
+    assert world.status.decision.shares == {}
+    assert world.condition("TrafficProgrammed") == ("False", "SplitContradicts")
+    world.traffic_problem, world.route = None, {"v1": 10_000}
+    world.settle()
+    assert world.status.stable is not None
+    assert world.status.stable.name == "v1"

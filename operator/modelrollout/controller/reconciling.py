@@ -29,7 +29,7 @@ from modelrollout.domain import plan as planning
 from modelrollout.domain.planned import Event, EventType, Plan
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import contract, providers
-from modelrollout.routing.contract import Change
+from modelrollout.routing.contract import Change, Verb
 
 log = logging.getLogger(__name__)
 
@@ -176,11 +176,19 @@ class Reconciler:
         try:
             await writing.make(self._apiserver, changes)
         except ApiError as problem:
-            if not (problem.is_passing or problem.status == 409):  # noqa: PLR2004 - Conflict
+            # A failed `test` of a patch is answered with 422, too; a body that is refused will be
+            # refused again, and is told then.
+            if not (problem.is_passing or self._is_race(problem, changes)):
                 sentence = f"the apiserver refuses the route: {problem}"
                 event = Event(EventType.WARNING, Reason(Code.NOT_PROGRAMMED, sentence))
                 self._recorder.tell(live, event)
             raise
+
+    @staticmethod
+    def _is_race(problem: ApiError, changes: Sequence[Change]) -> bool:
+        """Whether an object was simply not what it was when it was read."""
+        patches = any(change.verb is Verb.JSON_PATCH for change in changes)
+        return problem.is_conflict and (patches or problem.status == 409)  # noqa: PLR2004
 
     def _tell(self, live: Json, events: Sequence[Event]) -> None:
         metadata = live["metadata"]

@@ -27,8 +27,14 @@ def restore(turn: Pass) -> None:
 
 
 def adopt(turn: Pass) -> None:
-    """Finds out who serves, on a resource that has no stable version yet."""
-    if turn.status.stable is not None:
+    """Finds out who serves, on a resource that has no stable version yet.
+
+    Routes that cannot be read as a split say nothing: to take the target for stable then would send
+    all users to it at once, without any evidence.
+    """
+    traffic = turn.observed.traffic
+    unreadable = traffic.problem is not None and traffic.shares is None
+    if turn.status.stable is not None or (unreadable and not traffic.recorded_stable):
         return
     name, code, sentence = _serving(turn)
     turn.move(Trigger.ADOPT)

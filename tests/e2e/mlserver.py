@@ -38,7 +38,7 @@ def manifests(version: str, *, features: int = FEATURES) -> list[Json]:
     labels = {"app": "cancer", "version": version}
     name = f"cancer-{version}"
     # It writes beside its settings, and what is mounted is read-only.
-    start = "cp -rL /model /work/model && cd /work/model && exec mlserver start ."
+    start = "cp -rL /model /scratch/model && cd /scratch/model && exec mlserver start ."
     container = {
         "name": "server",
         "image": "mlserver:1.7.1",
@@ -53,7 +53,7 @@ def manifests(version: str, *, features: int = FEATURES) -> list[Json]:
         },
         "volumeMounts": [
             {"name": "model", "mountPath": "/model"},
-            {"name": "work", "mountPath": "/work"},
+            {"name": "scratch", "mountPath": "/scratch"},
         ],
     }
     template = {
@@ -62,7 +62,7 @@ def manifests(version: str, *, features: int = FEATURES) -> list[Json]:
             "containers": [container],
             "volumes": [
                 {"name": "model", "configMap": {"name": name}},
-                {"name": "work", "emptyDir": {}},
+                {"name": "scratch", "emptyDir": {}},
             ],
         },
     }

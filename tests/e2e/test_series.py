@@ -1,7 +1,7 @@
 """A look at a real Prometheus reads what a client counted, however versions are told apart.
 
-No operator is needed: a route splits the traffic, a client counts the answers of each version, and
-one look reads a model server's own counters and the gateway's.
+Of most of it no operator is needed: a route splits the traffic, a client counts the answers of each
+version, and one look reads a model server's own counters and the gateway's.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from modelrollout.metrics import ArmSeen, presets
 from tests.cluster.handle import Cluster
 from tests.e2e import fleet, kubectl
 from tests.e2e.fleet import Fleet
+from tests.e2e.load import Load
 
 Json = dict[str, Any]
 REQUESTS = 300
@@ -394,3 +395,30 @@ async def test_a_restart_and_a_new_pod_inside_the_window_lose_nothing(cluster: C
         ):
             assert isinstance(counts, MeanCounts)
             assert counts.count == site.trials(version)
+
+
+def test_a_rollout_counts_both_versions_by_every_arm(ml: Fleet, cluster: Cluster) -> None:
+    measures = [{"name": name, **metric} for name, metric in by_arm(ml.namespace).items()]
+    ml.deploy("v1", "v2")
+    ml.rollout(
+        analysis={"interval": "4s", "warmUp": "2s", "metrics": measures},
+        strategy={"canary": {"weights": [50], "minDuration": "60s"}},
+    )
+    ml.ready()
+    with Load(cluster.gateway_url, ml.host) as load:
+        ml.release("v2")
+        found = ml.until(lambda status: (status.get("look") or {}).get("number", 0) >= 2)
+    seen = {one["name"]: counted(one["samples"]) for one in found["status"]["metrics"]}
+    assert seen.keys() == by_arm("").keys()
+    for name, (candidate, stable) in seen.items():
+        assert 0 < candidate <= load.answered["v2"], (name, seen)
+        assert 0 < stable <= load.answered["v1"], (name, seen)
+    # Pods and gateway are scraped at instants of their own; the same pods are the same counts.
+    assert len({seen[name] for name in ("service", "pods", "by-workload", "by-job")}) == 1, seen
+    assert all(number > 0 for number in found["status"]["look"]["counted"].values())
+
+
+def counted(samples: str) -> tuple[int, int]:
+    """Candidate and stable, as the status has them."""
+    candidate, stable = (int(part.replace(",", "")) for part in samples.split("/"))
+    return candidate, stable

@@ -1,6 +1,6 @@
 """Running dispersion: how much noisier the looks are than independent requests would be.
 
-The stopgap while no history calibrates the noise (version A of the notes). Residuals are taken
+The stopgap while no history calibrates the noise. Residuals are taken
 around the fitted ratio: around the null, a real effect would inflate the dispersion and hide
 itself. Written out, the Pearson sum is a closed function of three sums, so the state is flat.
 """

@@ -183,7 +183,7 @@ class Contrast:
 def contrast(evidence: MeanEvidence, *, factor: float = 1.0) -> Contrast | None:
     """The contrast with its variance; None while the spread is not known.
 
-    Within-look variances are pooled over looks (V2 of the notes: per-look ones mislead at few
+    Within-look variances are pooled over looks (per-look ones mislead at few
     values per look) and inflated by the running dispersion between looks.
     """
     moments = evidence.moments

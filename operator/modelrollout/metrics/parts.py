@@ -63,8 +63,9 @@ class Part:
         expression = self.expression(matchers)
         if self.selector is not None:
             return f"{expression}[{milliseconds(seconds)}] @ {at:.3f}"
-        # A raw query is evaluated once, at the end of its range.
-        return f"({expression})[1s:1s] @ {at:.3f}"
+        # A raw query is evaluated once, at the end of its range: Prometheus aligns the steps of a
+        # subquery, so that any longer one would be evaluated up to its length earlier.
+        return f"({expression})[1ms:1ms] @ {at:.3f}"
 
 
 def milliseconds(seconds: float) -> str:

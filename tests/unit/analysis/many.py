@@ -1,7 +1,7 @@
 """Many rollouts at once: traffic to draw, and the evidence of a rate or a mean as arrays.
 
 Error rates need thousands of rollouts, and one at a time would take minutes. What is here follows
-the formulas of the notes without the Chebyshev table, the branches and the state of the engine,
+the published formulas without the Chebyshev table, the branches and the state of the engine,
 and is itself held to the real evidence look by look (test_many): so a calibration that is kept
 here is kept there. All arrays have the shape (looks, runs).
 """
@@ -22,7 +22,7 @@ Whole = NDArray[np.int64]
 
 LOOKS = 60
 RAMP: Floats = np.minimum(0.05 * (1 + np.arange(LOOKS) // 6), 0.5)[:, None]
-"""Six looks of a minute at 5 %, six at 10 %, and so on to 50 %: the schedule of the notes."""
+"""Six looks of a minute at 5 %, six at 10 %, and so on to 50 %: the usual schedule."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ def test_a_candidate_that_keeps_its_limit_rarely_breaks_it(limit: Limit, p: floa
 @pytest.mark.parametrize(
     ("rps", "p_c", "median"),
     [
-        # Targets of the notes at the error rate of 5 %; here 2 % is spent, which costs a look or
+        # Targets set at the error rate of 5 %; here 2 % is spent, which costs a look or
         # two: base rate 0.5 %, ramp from 5 to 50 %, minutes until half of the rollouts ended.
         pytest.param(1.0, 0.05, 16, id="ten-times-at-1-rps"),
         pytest.param(10.0, 0.02, 11, id="four-times-at-10-rps"),

@@ -127,7 +127,7 @@ def test_a_mean_that_keeps_its_limit_rarely_breaks_it(limit: Limit, *, squares: 
     drawn = many.means_drawn(rng, exponential, runs=runs, rps=1.0)
     said = many.judged_means(drawn, Question(kind=Kind.MEAN, limit=limit), squares=squares)
     assert said.limit is not None
-    # Skew makes "at least" the harder side: what the notes call asymptotic, within 1.5 times.
+    # Skew makes "at least" the harder side: what is called asymptotic, within 1.5 times.
     allowed = ALPHA_ROLLBACK * (1.5 if limit.at_least is not None else 1.0)
     assert many.crossed(said.limit, alpha=ALPHA_ROLLBACK) <= many.most(allowed, runs=runs)
 

@@ -248,7 +248,7 @@ def test_a_raw_query_is_two_instants_of_an_expression() -> None:
     question, _ = asked(RAW)
     arm = 'namespace="ml",service="fraud-v2",cluster="eu"'
     for at in ("1000.000", "1030.000"):
-        assert f"last_over_time((sum(bad{{ {arm} }}))[1s:1s] @ {at})" in question.text
+        assert f"last_over_time((sum(bad{{ {arm} }}))[1ms:1ms] @ {at})" in question.text
     assert "resets" not in question.text
     found = read(RAW, bare("0s", "3"), bare("0e", "5"), bare("1s", "100"), bare("1e", "160"))
     assert found.counts == RateCounts(60, 2)

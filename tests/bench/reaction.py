@@ -13,7 +13,7 @@ from tests.e2e.fleet import Fleet
 from tests.e2e.load import Load
 from tests.e2e.test_routes import backend, route
 
-RUNS: Final = 5
+RUNS: Final = 3
 INTERVAL_S: Final = 4.0
 SCRAPE_S: Final = 2.0
 _QUIET_S: Final = 3.0

@@ -39,7 +39,8 @@ LARGEST: Final = 8 * 1024 * 1024
 _THREADS: Final = 8
 """Per source, so that one that hangs holds up nobody else's looks."""
 _CONNECT_S: Final = 2.0
-_DIAGNOSIS_S: Final = 60.0
+_DIAGNOSIS_S: Final = 15.0
+"""How long an explanation stands: a series may appear with the next scrape."""
 _PIECE: Final = 65536
 _LONGEST: Final = 200
 
@@ -333,7 +334,7 @@ class Sources:
                 continue
             if read.silent is None:
                 return read.problem
-            key = (source.facts.name, namespace, read.silent.example)
+            key = (source.facts.name, namespace, metric.name, read.silent.example)
             now = time.monotonic()
             self._told = {k: v for k, v in self._told.items() if now - v[0] < _DIAGNOSIS_S}
             if key in self._told:

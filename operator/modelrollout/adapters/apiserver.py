@@ -75,8 +75,6 @@ class Apiserver:
 
     def __init__(self, transport: client.ApiClient, *, gate: Gate, bucket: Bucket) -> None:
         self._transport, self._gate, self._bucket = transport, gate, bucket
-        self.calls: dict[tuple[str, str], int] = {}
-        """Calls made, by method and outcome."""
 
     @classmethod
     async def connect(cls, *, gate: Gate, bucket: Bucket | None = None) -> Self:
@@ -119,6 +117,12 @@ class Apiserver:
             following = (page.get("metadata") or {}).get("continue") or ""
             if not following:
                 return found
+
+    async def everywhere(self, kind: Kind, namespaces: Sequence[str]) -> list[Json]:
+        """All objects of a kind in these namespaces; in all of them when none is given."""
+        spaces: Sequence[str | None] = namespaces or (None,)
+        pages = await asyncio.gather(*(self.items(path_of(kind, space)) for space in spaces))
+        return [one for page in pages for one in page]
 
     async def apply(self, path: str, body: Json) -> Json:
         """Server-side apply of everything that is ours in an object; idempotent, so retried."""
@@ -199,14 +203,8 @@ class Apiserver:
             )
             text = await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-            self._count(method, "unreachable")
             raise ApiError(0, "Unreachable", f"{type(problem).__name__} {problem}") from problem
-        self._count(method, str(answer.status))
         return _checked(answer.status, text)
-
-    def _count(self, method: str, outcome: str) -> None:
-        key = (method, outcome)
-        self.calls[key] = self.calls.get(key, 0) + 1
 
 
 def _checked(status: int, text: bytes) -> Json:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from modelrollout.routing import gateway_api
 from modelrollout.routing.contract import Kind
 
 ROLLOUT: Final = Kind("modelrollout.dev", "v1alpha1", "modelrollouts", "ModelRollout")
@@ -10,8 +11,8 @@ POD: Final = Kind("", "v1", "pods", "Pod")
 SLICE: Final = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event")
 LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
-HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
-GRPC_ROUTE: Final = Kind("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
+HTTP_ROUTE: Final = gateway_api.HTTP_ROUTE
+GRPC_ROUTE: Final = gateway_api.GRPC_ROUTE
 WORKLOADS: Final = {
     "Deployment": Kind("apps", "v1", "deployments", "Deployment"),
     "StatefulSet": Kind("apps", "v1", "statefulsets", "StatefulSet"),

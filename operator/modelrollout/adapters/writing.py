@@ -54,11 +54,11 @@ async def _make(apiserver: Apiserver, change: Change) -> None:
     path = path_to(change.target)
     match change.verb:
         case Verb.APPLY:
-            await apiserver.apply(path, dict(change.body))  # type: ignore[call-overload]
+            await apiserver.apply(path, dict(change.body))
         case Verb.JSON_PATCH:
-            await apiserver.patch(path, list(change.body))  # type: ignore[call-overload]
+            await apiserver.patch(path, list(change.body))
         case Verb.DELETE:
-            await apiserver.delete(path, dict(change.body))  # type: ignore[call-overload]
+            await apiserver.delete(path, dict(change.body))
 
 
 def _unchanged(rollout: Json) -> Json:

@@ -88,9 +88,7 @@ def _answers(spec: ModelRolloutSpec, plan: Sequence[Step], traffic: Traffic) -> 
     if traffic.requests_per_s <= 0:
         return ["give --rps (requests per second of the service) for the time the evidence takes"]
     asked = questions.asked(spec)
-    shares = [
-        (s.share / scalars.PARTS, s.min_duration_s) for s in plan if isinstance(s, WeightStep)
-    ]
+    shares = steps.weights_over_time(plan)
     return [
         f"{metric.name}: {_answer(metric, asked[metric.name], shares, spec, traffic)}"
         for metric in spec.analysis.metrics

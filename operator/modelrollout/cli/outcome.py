@@ -10,7 +10,7 @@ from typing import Any
 
 import pydantic
 
-from modelrollout.api import intents
+from modelrollout.api import intents, misfits
 from modelrollout.api.status import Condition, ModelRolloutStatus
 from modelrollout.cli.failing import Exit, Failure
 from modelrollout.domain.reasons import Code
@@ -64,10 +64,8 @@ def seen(rollout: Json) -> Seen:
     try:
         status = ModelRolloutStatus.model_validate(rollout.get("status") or {})
     except pydantic.ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise Failure(
-            f"the status of {name} is not readable ({where}: {first['msg']}): "
+            f"the status of {name} is not readable ({misfits.told(problem)[0]}): "
             f"use the modelrollout command of the operator's own release"
         ) from None
     observed = status.observed_generation == metadata.get("generation")

@@ -6,6 +6,7 @@ from typing import Any
 import pydantic
 import yaml
 
+from modelrollout.api import misfits
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.cli.failing import Failure
 
@@ -54,6 +55,4 @@ def spec(manifest: Json, *, of: str) -> ModelRolloutSpec:
     try:
         return ModelRolloutSpec.model_validate(manifest.get("spec") or {})
     except pydantic.ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in ("spec", *first["loc"]))
-        raise Failure(f"{of}: {where}: {first['msg']}") from None
+        raise Failure(f"{of}: {misfits.told(problem, at=('spec',))[0]}") from None

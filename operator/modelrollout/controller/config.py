@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from modelrollout.adapters.prometheus import SourceConfig
+from modelrollout.api import misfits
 
 
 class ConfigError(Exception):
@@ -56,8 +57,5 @@ class Config(_Part):
         except (OSError, yaml.YAMLError) as problem:
             raise ConfigError(f"{file} cannot be read: {problem}") from problem
         except ValidationError as problem:
-            wrong = "; ".join(
-                f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
-                for error in problem.errors(include_url=False, include_input=False)
-            )
+            wrong = "; ".join(misfits.told(problem))
             raise ConfigError(f"{file} is not as expected: {wrong}") from problem

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from modelrollout import metrics
 from modelrollout.adapters import kinds, versions
-from modelrollout.adapters.apiserver import Apiserver, path_of, path_to
+from modelrollout.adapters.apiserver import Apiserver, path_to
 from modelrollout.adapters.prometheus import Sources
 from modelrollout.adapters.versions import Sighting
 from modelrollout.api import intents
@@ -89,14 +89,15 @@ class Observer:
             self._versions(subject), self._live(subject), self._others(subject)
         )
         provider = providers.chosen(subject.spec)
-        look = await self._look(subject, sightings, now=now)
+        scrape_interval_s = self._scrape_interval_s(subject.spec)
+        look = await self._look(subject, sightings, now=now, scrape_interval_s=scrape_interval_s)
         observed = replace(
             self.outline(subject.live),
             versions={name: sighting.seen for name, sighting in sightings.items()},
             traffic=provider.read(subject.rollout, routes, others=others),
             look=look,
             problem=subject.problem,
-            scrape_interval_s=self._scrape_interval_s(subject.spec),
+            scrape_interval_s=scrape_interval_s,
         )
         return Sight(observed, routes)
 
@@ -148,16 +149,9 @@ class Observer:
             at, routes = self._routes
             if time.monotonic() - at > _ROUTES_FRESH_S or at < self._routes_changed_at:
                 at = time.monotonic()
-                routes = await self._all_routes()
+                routes = await self._apiserver.everywhere(kinds.HTTP_ROUTE, self._namespaces)
                 self._routes = (at, routes)
             return routes
-
-    async def _all_routes(self) -> list[Json]:
-        spaces: Sequence[str | None] = self._namespaces or (None,)
-        pages = await asyncio.gather(
-            *(self._apiserver.items(path_of(kinds.HTTP_ROUTE, space)) for space in spaces)
-        )
-        return [route for page in pages for route in page]
 
     def _scrape_interval_s(self, spec: ModelRolloutSpec) -> float:
         """Of the slowest source in use, seconds."""
@@ -166,17 +160,17 @@ class Observer:
         return max((facts[name].scrape_interval_s for name in used if name in facts), default=0.0)
 
     async def _look(
-        self, subject: Subject, sightings: Mapping[str, Sighting], *, now: float
+        self,
+        subject: Subject,
+        sightings: Mapping[str, Sighting],
+        *,
+        now: float,
+        scrape_interval_s: float,
     ) -> Look | None:
         if subject.problem is not None and subject.problem.code is not Code.CLAIMED:
             # Its metrics cannot be read as written.
             return None
-        window = looking.due(
-            now,
-            subject.spec,
-            subject.status,
-            scrape_interval_s=self._scrape_interval_s(subject.spec),
-        )
+        window = looking.due(now, subject.spec, subject.status, scrape_interval_s=scrape_interval_s)
         if window is None:
             return None
         arms = {

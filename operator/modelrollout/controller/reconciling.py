@@ -17,6 +17,7 @@ from modelrollout import metrics
 from modelrollout.adapters import kinds, writing
 from modelrollout.adapters.apiserver import ApiError, Apiserver, path_of
 from modelrollout.adapters.prometheus import Sources
+from modelrollout.api import misfits
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import SCHEMA_VERSION, ModelRolloutStatus, to_object
 from modelrollout.controller.claims import Claims
@@ -122,7 +123,8 @@ class Reconciler:
         try:
             spec = metrics.resolve(ModelRolloutSpec.model_validate(live.get("spec") or {}))
         except ValidationError as problem:
-            return None, Reason(Code.INVALID_SPEC, _sentence(problem))
+            sentence = f"the spec is not as expected: {_sentence(problem)}"
+            return None, Reason(Code.INVALID_SPEC, sentence)
         except metrics.MetricError as problem:
             return None, Reason(Code.INVALID_SPEC, str(problem))
         return spec, metrics.check(spec, self._sources.facts())
@@ -225,7 +227,6 @@ def _status(live: Json) -> ModelRolloutStatus:
 
 
 def _sentence(problem: ValidationError) -> str:
-    errors = problem.errors(include_url=False, include_input=False)
-    told = [f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}" for error in errors]
+    told = misfits.told(problem)
     more = f" (and {len(told) - _MOST_PROBLEMS} more)" if len(told) > _MOST_PROBLEMS else ""
-    return f"the spec is not as expected: {'; '.join(told[:_MOST_PROBLEMS])}{more}"
+    return f"{'; '.join(told[:_MOST_PROBLEMS])}{more}"

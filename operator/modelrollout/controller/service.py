@@ -10,7 +10,7 @@ from typing import Final
 import kopf
 
 from modelrollout.adapters import kinds
-from modelrollout.adapters.apiserver import ApiError, Apiserver, path_of
+from modelrollout.adapters.apiserver import ApiError, Apiserver
 from modelrollout.adapters.gate import Gate, GateClosedError
 from modelrollout.adapters.prometheus import Sources
 from modelrollout.controller import watching
@@ -38,7 +38,7 @@ class Service:
 
     def __init__(self, config: Config, apiserver: Apiserver, *, gate: Gate, identity: str) -> None:
         clock = Clock()
-        self._config, self._apiserver, self._gate, self._now = config, apiserver, gate, clock.now
+        self._config, self._apiserver, self._now = config, apiserver, clock.now
         self._queue = Queue(now=clock.now)
         self._instruments = Instruments()
         self._sources = Sources(config.sources)
@@ -147,13 +147,8 @@ class Service:
         self._instruments.rollouts.set(len(found))
 
     async def _all(self) -> dict[Key, dict[str, object]]:
-        spaces: Sequence[str | None] = self._config.namespaces or (None,)
-        pages = [await self._apiserver.items(path_of(kinds.ROLLOUT, space)) for space in spaces]
-        return {
-            (live["metadata"]["namespace"], live["metadata"]["name"]): live
-            for page in pages
-            for live in page
-        }
+        found = await self._apiserver.everywhere(kinds.ROLLOUT, self._config.namespaces)
+        return {(live["metadata"]["namespace"], live["metadata"]["name"]): live for live in found}
 
     async def _sweep(self) -> None:
         while True:

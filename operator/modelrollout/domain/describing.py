@@ -10,6 +10,7 @@ from modelrollout.domain import questions
 from modelrollout.domain.book import Book
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.domain.weighing import Weighed
+from modelrollout.planning import duration
 
 
 def number(value: float, *, is_share: bool) -> str:
@@ -157,11 +158,11 @@ def _why(judgement: Judgement) -> str:
 
 def time_left(judgement: Judgement, *, rollout: Rollout) -> str:
     """How much longer it takes at the present traffic, "" where it cannot be said."""
-    trials = judgement.remaining_candidate_trials
     candidate_per_s = rollout.requests_per_s * rollout.share / scalars.PARTS
-    if trials is None or candidate_per_s <= 0 or not math.isfinite(trials):
+    left_s = duration.remaining_s(judgement, candidate_requests_per_s=candidate_per_s)
+    if left_s is None or candidate_per_s <= 0 or not math.isfinite(left_s):
         return ""
-    return f"; {about(trials / candidate_per_s)} more at this traffic"
+    return f"; {about(left_s)} more at this traffic"
 
 
 def about(length_s: float) -> str:

@@ -67,6 +67,15 @@ def compiled(spec: ModelRolloutSpec, *, chosen: Sequence[int] = ()) -> tuple[Ste
     return steps
 
 
+def weights_over_time(steps: Sequence[Step]) -> list[tuple[float, float]]:
+    """(candidate's share between 0 and 1, least duration in seconds) of each step with a weight."""
+    return [
+        (step.share / scalars.PARTS, step.min_duration_s)
+        for step in steps
+        if isinstance(step, WeightStep)
+    ]
+
+
 def weights_for(requests_per_s: float) -> list[int]:
     """Weights for a canary that names none: the more traffic, the smaller the first share.
 

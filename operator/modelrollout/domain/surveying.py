@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from modelrollout.analysis.counts import Counts, MeanCounts, RateCounts
-from modelrollout.api import scalars
 from modelrollout.api.status import LookStatus
 from modelrollout.domain import book, questions, steps
 from modelrollout.domain.observed import Look
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.domain.steps import WeightStep
 from modelrollout.planning import duration
 
 _EXPECTED_NOW = frozenset({Code.NO_SERIES, Code.NO_DATA})
@@ -123,11 +121,7 @@ def _of_metric(turn: Pass, look: Look, name: str, *, rate: float) -> duration.Fo
     value = _value(pair.stable) if pair is not None else None
     if pair is None or value is None:
         return None
-    plan = [
-        (step.share / scalars.PARTS, step.min_duration_s)
-        for step in turn.steps()
-        if isinstance(step, WeightStep)
-    ]
+    plan = steps.weights_over_time(turn.steps())
     asked = questions.asked(turn.spec)[name]
     if isinstance(pair.stable, MeanCounts):
         spread = _spread(pair.stable)

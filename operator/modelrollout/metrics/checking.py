@@ -36,7 +36,7 @@ def _source(
     if metric.latency is not None:
         return _plain(metric.name, metric.latency.histogram)
     for part in parts.of(metric):
-        if part.selector is None and (reason := _raw(part, facts)) is not None:
+        if (reason := _raw(part, facts)) is not None:
             return reason
     return None
 

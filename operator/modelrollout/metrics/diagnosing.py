@@ -25,7 +25,7 @@ def label_sets(wanted: Wanted, *, namespace: str, fixed: Mapping[str, str]) -> s
     selector = wanted.part.selector
     if selector is None:
         return None
-    owned = (Matcher("namespace", "=", namespace), *_fixed(fixed))
+    owned = (Matcher("namespace", "=", namespace), *selectors.equal(fixed))
     there = Selector(selector.name, owned)
     return f"count by ({', '.join(_SHOWN)}) (last_over_time({there}[{_RECENT}]))"
 
@@ -103,7 +103,3 @@ def _unit_hint(latency: Latency, finite: Sequence[float]) -> str:
 def is_bucket(part: Part) -> bool:
     """Whether a part is the bucket of a latency."""
     return part.quantity is parts.Quantity.FAST
-
-
-def _fixed(fixed: Mapping[str, str]) -> tuple[Matcher, ...]:
-    return tuple(Matcher(label, "=", value) for label, value in sorted(fixed.items()))

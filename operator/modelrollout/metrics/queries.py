@@ -12,11 +12,11 @@ from typing import Final
 
 from modelrollout.api.spec import Metric, ModelRolloutSpec
 from modelrollout.domain.planned import Window
-from modelrollout.metrics import arms, parts
+from modelrollout.metrics import arms, parts, selectors
 from modelrollout.metrics.arms import ArmSeen
 from modelrollout.metrics.facts import SourceFacts
 from modelrollout.metrics.parts import Part
-from modelrollout.metrics.selectors import Matcher
+from modelrollout.metrics.selectors import Matcher, Selector
 
 MARK: Final = "__part__"
 START: Final = "s"
@@ -96,12 +96,12 @@ def history(question: Question, numbers: Sequence[int], instances: Collection[st
         instances: only series of these targets are wanted.
     """
     found = [question.wanted[number] for number in numbers]
-    selectors = [one.part.selector for one in found if one.part.selector is not None]
+    plain = [one.part.selector for one in found if one.part.selector is not None]
     wanted = [
         _wanted_values((*selector.matchers, *one.matchers))
-        for one, selector in zip(found, selectors, strict=True)
+        for one, selector in zip(found, plain, strict=True)
     ]
-    values = {"__name__": {re.escape(selector.name) for selector in selectors}}
+    values = {"__name__": {re.escape(selector.name) for selector in plain}}
     for label in sorted(set.intersection(*(set(one) for one in wanted))):
         values[label] = {one[label] for one in wanted}
     if "" not in instances:
@@ -142,7 +142,7 @@ def asked(
         seen: what is known of them.
         facts: of the source.
     """
-    fixed = tuple(Matcher(label, "=", value) for label, value in sorted(facts.matchers.items()))
+    fixed = selectors.equal(facts.matchers)
     wanted = []
     for metric in metrics:
         arm = metric.arm or spec.analysis.arm
@@ -167,7 +167,6 @@ def scraped(
     found = []
     for instance, job in targets:
         names = {**(fixed or {}), "instance": instance, "job": job}
-        labels = [Matcher(label, "=", value) for label, value in sorted(names.items())]
-        inside = ",".join(str(matcher) for matcher in labels)
-        found.append(f"last_over_time(up{{{inside}}}[{parts.milliseconds(LOOKBACK_S)}] @ {at:.3f})")
+        up = Selector("up", selectors.equal(names))
+        found.append(f"last_over_time({up}[{parts.milliseconds(LOOKBACK_S)}] @ {at:.3f})")
     return " or ".join(found)

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NoReturn
@@ -50,6 +51,11 @@ class Selector:
     def named(self, name: str) -> "Selector":
         """The same matchers on another metric."""
         return Selector(name, self.matchers)
+
+
+def equal(labels: Mapping[str, str]) -> tuple[Matcher, ...]:
+    """Matchers that each label has its value, in the order of the labels."""
+    return tuple(Matcher(label, "=", value) for label, value in sorted(labels.items()))
 
 
 def quoted(value: str) -> str:

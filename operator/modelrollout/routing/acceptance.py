@@ -47,7 +47,7 @@ def _parent(route: Json, parent: Json) -> Acceptance:
     answers = [
         status
         for status in (route.get("status") or {}).get("parents") or ()
-        if _identity(status["parentRef"], namespace) == _identity(parent, namespace)
+        if identity(status["parentRef"], namespace) == identity(parent, namespace)
     ]
     if not answers:
         return Acceptance(programmed=False)
@@ -85,7 +85,8 @@ def _refused(route: Json, parent: Json, condition: Json) -> Reason:
     )
 
 
-def _identity(parent: Json, namespace: str) -> tuple[str, ...]:
+def identity(parent: Json, namespace: str) -> tuple[str, str, str, str, str]:
+    """What a parentRef of a route in `namespace` names: kind, namespace, name, section, port."""
     return (
         str(parent.get("kind") or "Gateway"),
         str(parent.get("namespace") or namespace),

@@ -55,7 +55,7 @@ class Change:
 
     verb: Verb
     target: Reference
-    body: object
+    body: Any
 
 
 @dataclass(frozen=True, slots=True)

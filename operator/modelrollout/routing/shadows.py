@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import backends
+from modelrollout.routing import acceptance, backends
 from modelrollout.routing.contract import Rollout
 
 Json = Mapping[str, Any]
@@ -101,15 +101,11 @@ def _meets(one: str, two: str) -> bool:
     return one == two or not one or not two
 
 
-def _parents(route: Json) -> Iterable[tuple[str, str, str, str, str]]:
-    for parent in (route.get("spec") or {}).get("parentRefs") or ():
-        yield (
-            parent.get("kind") or "Gateway",
-            parent.get("namespace") or route["metadata"]["namespace"],
-            parent["name"],
-            parent.get("sectionName") or "",
-            str(parent.get("port") or ""),
-        )
+def _parents(route: Json) -> list[tuple[str, str, str, str, str]]:
+    return [
+        acceptance.identity(parent, route["metadata"]["namespace"])
+        for parent in (route.get("spec") or {}).get("parentRefs") or ()
+    ]
 
 
 def _hosts(route: Json) -> set[str]:

@@ -7,9 +7,8 @@ from typing import Any, Final
 
 from tests.cluster.handle import Cluster
 from tests.e2e import kubectl
-from tests.e2e.fleet import Fleet
-from tests.e2e.test_rights import requests
-from tests.e2e.test_routes import backend
+from tests.e2e.audit import requests
+from tests.e2e.fleet import Fleet, backend
 
 REST_S: Final = 60.0
 _SETTLED_S: Final = 5.0
@@ -19,9 +18,7 @@ def measured(cluster: Cluster) -> dict[str, Any]:
     """Requests and queries in a minute of rest, and seconds until drift is put back."""
     with kubectl.new_namespace("bench") as name:
         ml = Fleet(name)
-        ml.deploy("v1", "v2")
-        ml.rollout()
-        ml.ready()
+        ml.serving()
         time.sleep(_SETTLED_S)
         since = datetime.now(UTC)
         time.sleep(REST_S)

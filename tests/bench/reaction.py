@@ -2,16 +2,13 @@
 
 import json
 import time
-import urllib.parse
-import urllib.request
 from statistics import median
 from typing import Any, Final
 
 from tests.cluster.handle import Cluster
 from tests.e2e import fleet, kubectl
-from tests.e2e.fleet import Fleet
+from tests.e2e.fleet import Fleet, backend, route
 from tests.e2e.load import Load
-from tests.e2e.test_routes import backend, route
 
 RUNS: Final = 3
 INTERVAL_S: Final = 4.0
@@ -59,12 +56,9 @@ def _reaction(cluster: Cluster, ml: Fleet) -> float:
 def _first_read(cluster: Cluster, namespace: str) -> float:
     """When Prometheus first answers with errors of the candidate (monotonic seconds)."""
     query = f'http_requests_total{{namespace="{namespace}",service="fraud-v2",code="500"}} > 0'
-    url = f"{cluster.prometheus_url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
-    while True:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            if json.load(answer)["data"]["result"]:
-                return time.monotonic()
+    while not cluster.query(query):
         time.sleep(0.02)
+    return time.monotonic()
 
 
 def _quiet(load: Load) -> None:

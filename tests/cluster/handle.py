@@ -7,6 +7,8 @@ code runs on any other cluster too.
 import json
 import os
 import subprocess
+import urllib.parse
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,6 +100,13 @@ class Cluster:
         """`kubectl wait --for=<condition> <what>`; raises `KubectlError` if it does not happen."""
         arguments = ("wait", f"--for={condition}", f"--timeout={timeout_s:.0f}s", "-n", namespace)
         self.kubectl(*arguments, *what, timeout_s=timeout_s + 10)
+
+    def query(self, promql: str) -> list[dict[str, Any]]:
+        """What Prometheus answers to an instant query, now."""
+        body = urllib.parse.urlencode({"query": promql}).encode()
+        with urllib.request.urlopen(f"{self.prometheus_url}/api/v1/query", body, 10) as answer:
+            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+            return found
 
     def logs(self, namespace: str, pod: str, container: str) -> str:
         """Everything a container has printed, over all its restarts; empty before its start."""

@@ -74,17 +74,47 @@ RATING: Json = {
 }
 
 
+def versions(*names: str, app: str = "fraud") -> list[Json]:
+    """Versions as a rollout lists them."""
+    return [
+        {
+            "name": name,
+            "service": {"name": f"{app}-{name}", "port": 8080},
+            "workload": {"name": f"{app}-{name}"},
+        }
+        for name in names
+    ]
+
+
+def backend(name: str, weight: int) -> Json:
+    """A version as a route lists it."""
+    return {"name": f"fraud-{name}", "port": 8080, "weight": weight}
+
+
+def route(host: str, *rules: Json, name: str = "fraud") -> Json:
+    """A route of the user's own."""
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": name},
+        "spec": {
+            "parentRefs": [{"name": "public", "namespace": "gateways"}],
+            "hostnames": [host],
+            "rules": list(rules),
+        },
+    }
+
+
+def condition(status: Json, kind: str) -> Json:
+    """A condition of a status, {} when it is absent."""
+    found = (one for one in status.get("conditions", []) if one["type"] == kind)
+    return next(found, {})
+
+
 def rollout(host: str, **changes: Any) -> Json:
     """A rollout as a user writes it, quick enough for a test; `changes` replace fields of spec."""
     spec: Json = {
-        "versions": [
-            {
-                "name": name,
-                "service": {"name": f"fraud-{name}", "port": 8080},
-                "workload": {"name": f"fraud-{name}"},
-            }
-            for name in ("v1", "v2")
-        ],
+        "versions": versions("v1", "v2"),
         "target": "v1",
         "traffic": {
             "gatewayAPI": {
@@ -141,6 +171,12 @@ class Fleet:
         """Applies the rollout."""
         self.apply(rollout(self.host, **changes))
 
+    def serving(self, **changes: Any) -> None:
+        """Brings v1 into service, v2 deployed beside it."""
+        self.deploy("v1", "v2")
+        self.rollout(**changes)
+        self.ready()
+
     def release(self, target: str) -> None:
         """The one-line change."""
         self.patch({"spec": {"target": target}})
@@ -173,30 +209,7 @@ class Fleet:
 
     def condition(self, kind: str) -> Json:
         """A condition, {} when it is absent."""
-        for condition in self.status().get("conditions", []):
-            if condition["type"] == kind:
-                return dict(condition)
-        return {}
-
-    def watch(self) -> Iterator[Json]:
-        """Every observed state of the rollout, as the apiserver tells it."""
-        command = [
-            "kubectl",
-            "-n",
-            self.namespace,
-            "get",
-            "mr",
-            "fraud",
-            "--watch",
-            "--output-watch-events",
-            "-o",
-            "json",
-        ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                yield from _objects(process)
-            finally:
-                process.kill()
+        return condition(self.status(), kind)
 
     def until(self, holds: Callable[[Json], bool], *, timeout_s: float = 90.0) -> Json:
         """Waits until the rollout's status holds; every change is seen, nothing is polled."""

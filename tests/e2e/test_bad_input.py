@@ -6,15 +6,13 @@ with one condition that a person can act on without reading the operator's log.
 
 import json
 import time
-import urllib.parse
-import urllib.request
 from typing import Any, Final
 
 import pytest
 
 from tests.cluster.handle import Cluster
 from tests.e2e import fleet
-from tests.e2e.fleet import Fleet, Json
+from tests.e2e.fleet import Fleet, Json, condition
 from tests.e2e.load import Load
 
 TOTAL: Final = "http_requests_total"
@@ -97,12 +95,6 @@ UNREADABLE: Final[dict[str, Case]] = {
 }
 
 
-def condition(status: Json, kind: str) -> Json:
-    """A condition of a status, {} when it is absent."""
-    found = (one for one in status.get("conditions", []) if one["type"] == kind)
-    return next(found, {})
-
-
 def notes(ml: Fleet, reason: str) -> list[str]:
     """What the events of this reason say."""
     found = json.loads(ml.kubectl("get", "events.events.k8s.io", "-o", "json"))["items"]
@@ -112,11 +104,9 @@ def notes(ml: Fleet, reason: str) -> list[str]:
 def served(ml: Fleet, cluster: Cluster) -> None:
     """Both versions deployed and scraped, v1 in service.
 
-    An explanation stands for a minute, and one from before the first scrape knows no series.
+    An explanation stands for some seconds, and one from before the first scrape knows no series.
     """
-    ml.deploy("v1", "v2")
-    ml.rollout()
-    ml.ready()
+    ml.serving()
     deadline = time.monotonic() + 30
     while scraped(ml, cluster) != {"fraud-v1", "fraud-v2"}:
         assert time.monotonic() < deadline, "expected both versions to be scraped within 30 s"
@@ -126,9 +116,7 @@ def served(ml: Fleet, cluster: Cluster) -> None:
 def scraped(ml: Fleet, cluster: Cluster) -> set[str]:
     """Services of which the histogram was there when a look of now would end: a scrape ago."""
     query = f'{HISTOGRAM}_count{{namespace="{ml.namespace}"}} offset 3s'
-    body = urllib.parse.urlencode({"query": query}).encode()
-    with urllib.request.urlopen(f"{cluster.prometheus_url}/api/v1/query", body, 10) as answer:
-        return {one["metric"]["service"] for one in json.load(answer)["data"]["result"]}
+    return {one["metric"]["service"] for one in cluster.query(query)}
 
 
 def told(ml: Fleet, cluster: Cluster, kind: str, case: Case) -> None:

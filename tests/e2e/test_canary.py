@@ -5,19 +5,12 @@ import json
 import pytest
 
 from tests.cluster.handle import Cluster
-from tests.e2e.fleet import ERRORS, RATING, SLOW, Fleet, summary
+from tests.e2e.fleet import ERRORS, RATING, SLOW, Fleet, summary, versions
 from tests.e2e.load import Load
 
 
-def serving(ml: Fleet, **changes: object) -> None:
-    """v1 serves, v2 is deployed beside it."""
-    ml.deploy("v1", "v2")
-    ml.rollout(**changes)
-    ml.ready()
-
-
 def test_a_healthy_candidate_is_promoted(ml: Fleet, cluster: Cluster) -> None:
-    serving(ml)
+    ml.serving()
     with Load(cluster.gateway_url, ml.host) as load:
         ml.release("v2")
         ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v2")
@@ -37,7 +30,7 @@ def test_a_healthy_candidate_is_promoted(ml: Fleet, cluster: Cluster) -> None:
 
 def test_counts_at_the_client_are_the_counts_of_the_evidence(ml: Fleet, cluster: Cluster) -> None:
     """What was counted as evidence is what clients met in those windows, but for the edges."""
-    serving(ml, strategy={"canary": {"weights": [50], "minDuration": "600s"}})
+    ml.serving(strategy={"canary": {"weights": [50], "minDuration": "600s"}})
     with Load(cluster.gateway_url, ml.host, rate=40) as load:
         ml.release("v2")
         found = ml.until(lambda s: s.get("look", {}).get("number", 0) >= 5)
@@ -61,7 +54,7 @@ def test_counts_at_the_client_are_the_counts_of_the_evidence(ml: Fleet, cluster:
 def test_a_harmful_candidate_is_rolled_back(
     ml: Fleet, cluster: Cluster, metric: dict[str, object], how: dict[str, float]
 ) -> None:
-    serving(ml, analysis={"interval": "4s", "warmUp": "2s", "metrics": [metric]})
+    ml.serving(analysis={"interval": "4s", "warmUp": "2s", "metrics": [metric]})
     ml.behave("v2", **how)
     with Load(cluster.gateway_url, ml.host) as load:
         ml.release("v2")
@@ -75,7 +68,7 @@ def test_a_harmful_candidate_is_rolled_back(
 
 
 def test_missing_data_holds_and_then_goes_on(ml: Fleet, cluster: Cluster) -> None:
-    serving(ml)
+    ml.serving()
     with Load(cluster.gateway_url, ml.host):
         ml.release("v2")
         ml.phase("Stepping")
@@ -94,7 +87,7 @@ def test_missing_data_holds_and_then_goes_on(ml: Fleet, cluster: Cluster) -> Non
 
 
 def test_pause_resume_abort_and_retry(ml: Fleet, cluster: Cluster) -> None:
-    serving(ml, strategy={"canary": {"weights": [20, 50], "minDuration": "20s"}})
+    ml.serving(strategy={"canary": {"weights": [20, 50], "minDuration": "20s"}})
     with Load(cluster.gateway_url, ml.host):
         ml.release("v2")
         ml.phase("Stepping")
@@ -115,7 +108,7 @@ def test_a_step_waits_for_its_approval(ml: Fleet, cluster: Cluster) -> None:
         {"pause": {}},
         {"weight": 50, "minDuration": "4s"},
     ]
-    serving(ml, strategy={"steps": steps})
+    ml.serving(strategy={"steps": steps})
     with Load(cluster.gateway_url, ml.host):
         ml.release("v2")
         found = ml.phase("Waiting")
@@ -128,15 +121,10 @@ def test_a_step_waits_for_its_approval(ml: Fleet, cluster: Cluster) -> None:
 
 def test_a_new_target_supersedes(ml: Fleet, cluster: Cluster) -> None:
     ml.deploy("v1", "v2", "v3")
-    versions = [
-        {
-            "name": name,
-            "service": {"name": f"fraud-{name}", "port": 8080},
-            "workload": {"name": f"fraud-{name}"},
-        }
-        for name in ("v1", "v2", "v3")
-    ]
-    ml.rollout(versions=versions, strategy={"canary": {"weights": [20, 50], "minDuration": "20s"}})
+    ml.rollout(
+        versions=versions("v1", "v2", "v3"),
+        strategy={"canary": {"weights": [20, 50], "minDuration": "20s"}},
+    )
     ml.ready()
     with Load(cluster.gateway_url, ml.host) as load:
         ml.release("v2")

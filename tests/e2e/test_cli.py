@@ -35,9 +35,7 @@ def said(ml: Fleet, *words: str) -> str:
 def test_a_pipeline_waits_for_the_outcome(
     ml: Fleet, cluster: Cluster, errors: float, status: int, told: str
 ) -> None:
-    ml.deploy("v1", "v2")
-    ml.rollout()
-    ml.ready()
+    ml.serving()
     ml.behave("v2", errors=errors)
     with Load(cluster.gateway_url, ml.host):
         ml.release("v2")
@@ -50,9 +48,7 @@ def test_a_pipeline_waits_for_the_outcome(
 
 
 def test_waiting_ends_in_time_and_an_absent_rollout_is_named(ml: Fleet) -> None:
-    ml.deploy("v1", "v2")
-    ml.rollout(strategy={"steps": [{"weight": 20}, {"pause": {}}, {"weight": 50}]})
-    ml.ready()
+    ml.serving(strategy={"steps": [{"weight": 20}, {"pause": {}}, {"weight": 50}]})
     ml.release("v2")
     waiting = command(ml, "wait", "fraud", "--timeout", "3s")
     waiting.communicate(timeout=60)
@@ -64,10 +60,8 @@ def test_waiting_ends_in_time_and_an_absent_rollout_is_named(ml: Fleet) -> None:
 
 
 def test_a_person_approves_pauses_and_looks(ml: Fleet, cluster: Cluster) -> None:
-    ml.deploy("v1", "v2")
     steps = [{"weight": 20, "minDuration": "4s"}, {"pause": {}}, {"weight": 50}]
-    ml.rollout(strategy={"steps": steps})
-    ml.ready()
+    ml.serving(strategy={"steps": steps})
     with Load(cluster.gateway_url, ml.host):
         ml.release("v2")
         ml.phase("Waiting")

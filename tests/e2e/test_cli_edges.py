@@ -36,14 +36,8 @@ def on(ml: Fleet, command: str, *options: str) -> Answer:
     return run(command, "fraud", "-n", ml.namespace, *options)
 
 
-def serving(ml: Fleet, **changes: object) -> None:
-    ml.deploy("v1", "v2")
-    ml.rollout(**changes)
-    ml.ready()
-
-
 def test_a_pipeline_waits_for_a_promotion(ml: Fleet, cluster: Cluster) -> None:
-    serving(ml)
+    ml.serving()
     with Load(cluster.gateway_url, ml.host):
         # It waits before the target is there, as behind a GitOps controller.
         command = [*COMMAND, "wait", "fraud", "-n", ml.namespace, "--timeout", "2m"]
@@ -66,7 +60,7 @@ def test_a_pipeline_waits_for_a_promotion(ml: Fleet, cluster: Cluster) -> None:
 
 
 def test_a_person_promotes_and_retries(ml: Fleet, cluster: Cluster) -> None:
-    serving(ml, strategy={"canary": {"weights": [20, 50], "minDuration": "600s"}})
+    ml.serving(strategy={"canary": {"weights": [20, 50], "minDuration": "600s"}})
     with Load(cluster.gateway_url, ml.host):
         ml.release("v2")
         ml.phase("Stepping")
@@ -80,7 +74,7 @@ def test_a_person_promotes_and_retries(ml: Fleet, cluster: Cluster) -> None:
 
 
 def test_a_rollout_that_goes_while_it_is_waited_for_is_an_error(ml: Fleet) -> None:
-    serving(ml)
+    ml.serving()
     with subprocess.Popen(
         [*COMMAND, "wait", "fraud", "-n", ml.namespace, "--for-target", "v2"],
         stderr=subprocess.PIPE,

@@ -9,9 +9,7 @@ from tests.e2e.load import Load
 
 
 def test_row_44_deleted_in_mid_rollout_traffic_returns_first(ml: Fleet, cluster: Cluster) -> None:
-    ml.deploy("v1", "v2")
-    ml.rollout(strategy={"canary": {"weights": [50], "minDuration": "10m"}})
-    ml.ready()
+    ml.serving(strategy={"canary": {"weights": [50], "minDuration": "10m"}})
     with Load(cluster.gateway_url, ml.host) as load:
         ml.release("v2")
         ml.phase("Stepping")
@@ -29,9 +27,7 @@ def test_row_44_deleted_in_mid_rollout_traffic_returns_first(ml: Fleet, cluster:
 
 
 def test_row_45_deleted_at_rest_the_route_stays(ml: Fleet, cluster: Cluster) -> None:
-    ml.deploy("v1", "v2")
-    ml.rollout()
-    ml.ready()
+    ml.serving()
     with Load(cluster.gateway_url, ml.host) as load:
         ml.kubectl("delete", "mr", "fraud", "--timeout=30s")
         ml.kubectl("wait", "httproute/fraud-rollout", "--for=jsonpath={.kind}=HTTPRoute")

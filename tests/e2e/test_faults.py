@@ -28,9 +28,7 @@ def operators() -> list[int]:
 def test_row_41_killed_in_mid_step_it_goes_on_and_counts_nothing_twice(
     ml: Fleet, cluster: Cluster
 ) -> None:
-    ml.deploy("v1", "v2")
-    ml.rollout(strategy={"canary": {"weights": [50], "minDuration": "20s"}})
-    ml.ready()
+    ml.serving(strategy={"canary": {"weights": [50], "minDuration": "20s"}})
     with Load(cluster.gateway_url, ml.host) as load:
         ml.release("v2")
         ml.until(lambda s: s.get("look", {}).get("number", 0) >= 2)
@@ -53,8 +51,7 @@ def test_row_38_a_metric_source_in_trouble_holds_and_the_next_look_spans_the_gap
 ) -> None:
     deploy_source(mode)
     url = faulty.url(mode)
-    ml.deploy("v1", "v2")
-    ml.rollout(
+    ml.serving(
         analysis={
             "interval": "4s",
             "warmUp": "2s",
@@ -63,7 +60,6 @@ def test_row_38_a_metric_source_in_trouble_holds_and_the_next_look_spans_the_gap
         },
         strategy={"canary": {"weights": [50], "minDuration": "25s"}},
     )
-    ml.ready()
     with Load(cluster.gateway_url, ml.host) as load:
         ml.release("v2")
         ml.until(lambda s: s.get("look", {}).get("number", 0) >= 1)

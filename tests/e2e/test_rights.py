@@ -1,13 +1,12 @@
 """The operator's rights are enough, by the apiserver's own audit log, and used as promised."""
 
-import json
 from typing import Any
 
 from tests.cluster.handle import Cluster
+from tests.e2e.audit import requests
 from tests.e2e.fleet import Fleet
 from tests.e2e.load import Load
 
-USER = "system:serviceaccount:modelrollout:modelrollout"
 READS = {"get", "list", "watch"}
 WRITTEN = {
     ("patch", "modelrollouts"),
@@ -22,23 +21,13 @@ WRITTEN = {
 }
 
 
-def requests(cluster: Cluster) -> list[dict[str, Any]]:
-    """What the operator asked of the apiserver so far."""
-    assert cluster.audit_log is not None
-    lines = cluster.audit_log.read_text().splitlines()
-    found = (json.loads(line) for line in lines if USER in line)
-    return [one for one in found if one["user"]["username"] == USER]
-
-
 def resource(request: dict[str, Any]) -> str:
     there = request.get("objectRef", {})
     return "/".join(part for part in (there.get("resource"), there.get("subresource")) if part)
 
 
 def test_nothing_is_forbidden_and_nothing_else_is_written(ml: Fleet, cluster: Cluster) -> None:
-    ml.deploy("v1", "v2")
-    ml.rollout()
-    ml.ready()
+    ml.serving()
     with Load(cluster.gateway_url, ml.host):
         ml.release("v2")
         ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v2")

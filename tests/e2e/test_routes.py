@@ -6,27 +6,10 @@ from typing import Any
 
 from tests.cluster.handle import Cluster
 from tests.e2e import fleet, kubectl
-from tests.e2e.fleet import Fleet
+from tests.e2e.fleet import Fleet, backend, condition, route
 from tests.e2e.load import Load
 
 Json = dict[str, Any]
-
-
-def backend(name: str, weight: int) -> Json:
-    return {"name": f"fraud-{name}", "port": 8080, "weight": weight}
-
-
-def route(host: str, *rules: Json, name: str = "fraud") -> Json:
-    return {
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "HTTPRoute",
-        "metadata": {"name": name},
-        "spec": {
-            "parentRefs": [{"name": "public", "namespace": "gateways"}],
-            "hostnames": [host],
-            "rules": list(rules),
-        },
-    }
 
 
 def owned(*names: str) -> Json:
@@ -123,9 +106,7 @@ def test_the_gateways_own_reason_is_shown(ml: Fleet) -> None:
 
 
 def test_row_39_weights_changed_by_hand_are_put_back_and_the_writer_is_named(ml: Fleet) -> None:
-    ml.deploy("v1", "v2")
-    ml.rollout()
-    ml.ready()
+    ml.serving()
     hand = [{"op": "add", "path": "/spec/rules/0/backendRefs", "value": [backend("v2", 1)]}]
     began = time.monotonic()
     ml.kubectl("patch", "httproute", "fraud-rollout", "--type=json", "-p", json.dumps(hand))
@@ -153,9 +134,7 @@ def test_row_6_an_older_route_on_the_same_host_is_named(ml: Fleet) -> None:
 
 
 def test_row_7_the_first_claimant_keeps_a_service(ml: Fleet) -> None:
-    ml.deploy("v1", "v2")
-    ml.rollout()
-    ml.ready()
+    ml.serving()
     second = fleet.rollout(f"b-{ml.host}")
     second["metadata"]["name"] = "second"
     ml.apply(second)
@@ -171,5 +150,4 @@ def test_row_7_the_first_claimant_keeps_a_service(ml: Fleet) -> None:
 
 
 def reason(status: Json, kind: str) -> str:
-    found = [c["reason"] for c in status.get("conditions", []) if c["type"] == kind]
-    return str(found[0]) if found else ""
+    return str(condition(status, kind).get("reason", ""))

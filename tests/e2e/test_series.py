@@ -122,11 +122,7 @@ class Site:
 
     def ask(self, query: str) -> list[Json]:
         """The answer of the real Prometheus, now."""
-        body = urllib.parse.urlencode({"query": query}).encode()
-        url = f"{self.cluster.prometheus_url}/api/v1/query"
-        with urllib.request.urlopen(url, body, timeout=10) as answer:
-            found: list[Json] = json.load(answer)["data"]["result"]
-            return found
+        return self.cluster.query(query)
 
     async def scraped_after(self, instant: float, *, pods: int = 3) -> float:
         """When everything was scraped after an instant: these pods and the gateway."""
@@ -197,21 +193,6 @@ class Site:
         self.ml.kubectl("wait", "--for=condition=Ready", *chosen)
 
 
-def route(host: str) -> Json:
-    """Half of the requests to each version."""
-    backends = [{"name": f"fraud-{v}", "port": 8080, "weight": 50} for v in VERSIONS]
-    return {
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "HTTPRoute",
-        "metadata": {"name": "fraud"},
-        "spec": {
-            "parentRefs": [{"name": "public", "namespace": "gateways"}],
-            "hostnames": [host],
-            "rules": [{"backendRefs": backends}],
-        },
-    }
-
-
 @contextlib.contextmanager
 def deployed(cluster: Cluster) -> Iterator[Site]:
     """Two pods of v1 and one of v2 in a namespace of their own."""
@@ -219,7 +200,8 @@ def deployed(cluster: Cluster) -> Iterator[Site]:
         ml = Fleet(namespace)
         ml.deploy("v1", replicas=2)
         ml.deploy("v2")
-        ml.apply(route(ml.host))
+        half = {"backendRefs": [fleet.backend(version, 50) for version in VERSIONS]}
+        ml.apply(fleet.route(ml.host, half))
         yield Site(cluster, ml)
 
 
@@ -399,12 +381,10 @@ async def test_a_restart_and_a_new_pod_inside_the_window_lose_nothing(cluster: C
 
 def test_a_rollout_counts_both_versions_by_every_arm(ml: Fleet, cluster: Cluster) -> None:
     measures = [{"name": name, **metric} for name, metric in by_arm(ml.namespace).items()]
-    ml.deploy("v1", "v2")
-    ml.rollout(
+    ml.serving(
         analysis={"interval": "4s", "warmUp": "2s", "metrics": measures},
         strategy={"canary": {"weights": [50], "minDuration": "60s"}},
     )
-    ml.ready()
     with Load(cluster.gateway_url, ml.host) as load:
         ml.release("v2")
         found = ml.until(lambda status: (status.get("look") or {}).get("number", 0) >= 2)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.handle import Cluster
-from tests.e2e.fleet import Fleet
+from tests.e2e.fleet import Fleet, versions
 from tests.e2e.load import Load
 
 TIMES = 10
@@ -30,16 +30,8 @@ def busy_machine() -> Iterator[None]:
 def test_one_promotion_and_one_rollback_seen_at_a_client(
     ml: Fleet, cluster: Cluster, number: int
 ) -> None:
-    versions = [
-        {
-            "name": name,
-            "service": {"name": f"fraud-{name}", "port": 8080},
-            "workload": {"name": f"fraud-{name}"},
-        }
-        for name in ("v1", "v2", "v3")
-    ]
     ml.deploy("v1", "v2", "v3")
-    ml.rollout(versions=versions)
+    ml.rollout(versions=versions("v1", "v2", "v3"))
     ml.ready()
     ml.behave("v3", errors=0.4)
     with Load(cluster.gateway_url, ml.host) as load:

@@ -11,14 +11,7 @@ from tests.e2e.load import Load
 def rollout(ml: Fleet) -> fleet.Json:
     return fleet.rollout(
         ml.host,
-        versions=[
-            {
-                "name": name,
-                "service": {"name": f"cancer-{name}", "port": 8080},
-                "workload": {"name": f"cancer-{name}"},
-            }
-            for name in ("v1", "v2")
-        ],
+        versions=fleet.versions("v1", "v2", app="cancer"),
         analysis={
             "interval": "4s",
             "warmUp": "2s",

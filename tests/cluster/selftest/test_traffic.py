@@ -2,7 +2,6 @@
 
 import collections
 import http.client
-import json
 import urllib.parse
 from typing import Any
 
@@ -128,9 +127,7 @@ def _answer(namespace: conftest.Namespace, host: str) -> str:
 
 
 def _query(namespace: conftest.Namespace, query: str) -> list[Any]:
-    path = f"/api/v1/query?{urllib.parse.urlencode({'query': query})}"
-    found: list[Any] = json.loads(_get(namespace.cluster.prometheus_url, path))["data"]["result"]
-    return found
+    return namespace.cluster.query(query)
 
 
 def _get(url: str, path: str, *, host: str | None = None) -> str:

@@ -1,0 +1,1 @@
+"""What the evidence decides in simulated rollouts, beside the rules of others, as figures."""

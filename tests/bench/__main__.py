@@ -49,8 +49,8 @@ control plane, gateway, Prometheus, models, users and operator.
 
 ## Reaction
 
-From the instant at which Prometheus first answers with the errors of a candidate that now fails every
-request, to the last answer that a client gets from it. {len(seconds)} runs, 60 requests/s, 50 % on the
+From the instant at which Prometheus first answers with ten errors of a candidate that now fails every
+request (enough to condemn it alone), to the last answer that a client gets from it. {len(seconds)} runs, 60 requests/s, 50 % on the
 candidate, a look every {reaction["interval_s"]:g} s, a scrape every {reaction["scrape_s"]:g} s.
 
 | | median | smallest to largest |

@@ -51,7 +51,7 @@ async def sight(
     workload = version.workload
     service, slices, template = await asyncio.gather(
         apiserver.get(path_of(kinds.SERVICE, namespace, version.service.name)),
-        apiserver.items(
+        apiserver.cached(
             path_of(kinds.SLICE, namespace),
             {"labelSelector": f"{SERVICE_OF_SLICE}={version.service.name}"},
         ),
@@ -61,7 +61,7 @@ async def sight(
     pods: Sequence[Json] = ()
     if with_pods and selector:
         chosen = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-        pods = await apiserver.items(path_of(kinds.POD, namespace), {"labelSelector": chosen})
+        pods = await apiserver.cached(path_of(kinds.POD, namespace), {"labelSelector": chosen})
     seen = VersionSeen(
         backend_exists=service is not None,
         workload_exists=None if workload is None else template is not None,

@@ -149,7 +149,9 @@ class Observer:
             at, routes = self._routes
             if time.monotonic() - at > _ROUTES_FRESH_S or at < self._routes_changed_at:
                 at = time.monotonic()
-                routes = await self._apiserver.everywhere(kinds.HTTP_ROUTE, self._namespaces)
+                routes = await self._apiserver.everywhere(
+                    kinds.HTTP_ROUTE, self._namespaces, cached=True
+                )
                 self._routes = (at, routes)
             return routes
 

@@ -15,7 +15,7 @@ INTERVAL_S: Final = 4.0
 SCRAPE_S: Final = 2.0
 _QUIET_S: Final = 3.0
 _DAMNING: Final = 10
-"""Errors that condemn alone: of 10 at an even split all fall to the candidate once in 1,024 times."""
+"""Errors that condemn alone: of 10 at an even split all are the candidate's once in 1,024."""
 
 
 def measured(cluster: Cluster) -> dict[str, Any]:

@@ -9,12 +9,14 @@ incident cannot break it; what was spent is a number, not a promise.
 Source: notes A.1 to A.5; Lan and DeMets (1983) on spending, here on the exact conditional law as in
 Jennison and Turnbull (2000), chapter 12. It assumes independent requests, looks fixed beforehand,
 and weights that do not follow the outcome (simulated: at most 1.25 times the stated error if they
-do; multiply `alpha` by `GATED` then). Nothing is decided by it yet.
+do; multiply `alpha` by `GATED` then).
 """
 
+import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from scipy import special
@@ -29,8 +31,19 @@ RESERVE = 0.1
 COMMON = 0.02
 """From this share of events on a ratio other than 1 is not what Binomial increments test."""
 
-MOST_EVENTS = 10_000
-"""In one look: the law has a number per event, and a look should cost milliseconds."""
+WIDEST = 1024
+"""Numbers that are kept of the law. Where it grows wider, its lowest counts are taken together at
+the highest of them: that can only raise the boundary."""
+MOST_INFORMATION = 10_000.0
+"""Planned sum of m w (1 - w) up to which the law of S stays within WIDEST; beyond it the e-process
+is the better test."""
+NEGLIGIBLE = 1e-9
+"""So much of the law, at its low end, is always taken together."""
+BROADEST = 8_192
+"""Counts that may fall to the candidate in one look: the law has a number for each."""
+_OCTAVE = 1 << 18
+"""Steps per factor of two in which probabilities are kept, 24 bits each, always rounded up."""
+_LEAST = -64.0
 
 
 class SpendingError(ValueError):
@@ -87,31 +100,71 @@ class Spent:
     Attributes:
         looks: counted, from 0.
         events: of the candidate so far, S.
+        expected: of them, if the ratio is the harmless one.
         boundary: the count at which the last look raises an alarm.
         alarm: raised in this or an earlier look.
         error: spent so far, the exact probability of an alarm if the ratio is the harmless one.
-        law: probability of each count from `least` on, without alarm so far; sums to 1 - error.
+        law: probability of each count from `least` on, without alarm so far; sums to 1 - error,
+            but for rounding, which is upwards.
         least: the count that `law` begins with.
     """
 
     looks: int = 0
     events: int = 0
+    expected: float = 0.0
     boundary: int = 1
     alarm: bool = False
     error: float = 0.0
     law: tuple[float, ...] = (1.0,)
     least: int = 0
 
+    def to_json(self) -> list[float | bool | str]:
+        """Seven numbers, and the law as text: four letters for each of its counts."""
+        return [
+            self.looks,
+            self.events,
+            self.expected,
+            self.boundary,
+            self.alarm,
+            self.error,
+            self.least,
+            _packed(self.law),
+        ]
 
-def advance(spent: Spent, plan: Plan, *, candidate: RateCounts, stable: RateCounts) -> Spent:
+    @classmethod
+    def from_json(cls, stored: Sequence[Any]) -> Self:
+        """What `to_json` wrote, without loss. Raises ValueError on anything else."""
+        looks, events, expected, boundary, alarm, error, least, law = stored
+        return cls(
+            looks=int(looks),
+            events=int(events),
+            expected=float(expected),
+            boundary=int(boundary),
+            alarm=bool(alarm),
+            error=float(error),
+            law=_unpacked(law),
+            least=int(least),
+        )
+
+
+def advance(
+    spent: Spent,
+    plan: Plan,
+    *,
+    candidate: RateCounts,
+    stable: RateCounts,
+    dispersion: float = 1.0,
+) -> Spent:
     """The state after one more look within one step.
 
-    A look in which an arm had no requests, or nobody an event, moves nothing but the budget.
+    A look in which an arm had no requests, or nobody an event, moves nothing but the budget. With
+    a dispersion above 1 the excess over what is expected counts for less, by its square root: the
+    stopgap where looks vary more than independent requests would, not an exact rule.
 
     Raises:
-        SpendingError: for more than MOST_EVENTS events in the look, and for a ratio other than 1
-            where events are common: Binomial increments are the law of rare events, so state
-            the margin in absolute terms there.
+        SpendingError: for a look with more than BROADEST possible counts, and for a ratio other
+            than 1 where events are common: Binomial increments are the law of rare events, so
+            state the margin in absolute terms there.
     """
     least, increments = increment(plan, candidate=candidate, stable=stable)
     compares = candidate.trials > 0 and stable.trials > 0
@@ -122,15 +175,54 @@ def advance(spent: Spent, plan: Plan, *, candidate: RateCounts, stable: RateCoun
     tails = np.append(np.cumsum(law[::-1])[::-1], 0.0)
     cut = int(np.argmax(tails <= max(allowed, 0.0)))
     events = spent.events + (candidate.events if compares else 0)
+    expected = spent.expected + least + float(increments @ np.arange(len(increments)))
+    excess = (events - expected) / math.sqrt(max(1.0, dispersion))
+    kept, start_kept = _kept(law[:cut], start)
     return Spent(
         looks=spent.looks + 1,
         events=events,
+        expected=expected,
         boundary=start + cut,
-        alarm=spent.alarm or events >= start + cut,
+        alarm=spent.alarm or expected + excess >= start + cut - _TIE,
         error=spent.error + float(tails[cut]),
-        law=tuple(law[:cut].tolist()),
-        least=start,
+        law=kept,
+        least=start_kept,
     )
+
+
+_TIE = 1e-9
+_SHORT = 64
+"""Laws of so many counts are taken whole."""
+
+
+def _kept(law: Array, start: int) -> tuple[tuple[float, ...], int]:
+    if len(law) == 0:
+        return (), start
+    first = int(np.searchsorted(np.cumsum(law), NEGLIGIBLE * float(law.sum())))
+    first = max(min(first, len(law) - 1), len(law) - WIDEST)
+    merged = law[first:].copy()
+    merged[0] += float(law[:first].sum())
+    return tuple(np.exp2(-_codes(merged) / _OCTAVE).tolist()), start + first
+
+
+def _codes(law: Array) -> Array:
+    logs = np.log2(np.maximum(law, 2.0**_LEAST))
+    codes: Array = np.clip(np.floor(-logs * _OCTAVE), 0, (1 << 24) - 1)
+    return codes
+
+
+def _packed(law: Sequence[float]) -> str:
+    # Rounding to the nearest code: these are probabilities that were already rounded to one.
+    codes = np.rint(-np.log2(np.asarray(law, dtype=np.float64)) * _OCTAVE).astype(">u4")
+    return base64.b64encode(codes.view(np.uint8).reshape(-1, 4)[:, 1:].tobytes()).decode()
+
+
+def _unpacked(text: str) -> tuple[float, ...]:
+    parts = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
+    if len(parts) % 3:
+        raise ValueError(f"expected three bytes for each probability, found {len(parts)} bytes")
+    codes = parts.reshape(-1, 3).astype(np.float64) @ np.array([65536.0, 256.0, 1.0])
+    return tuple(np.exp2(-codes / _OCTAVE).tolist())
 
 
 def all_looks(plan: Plan, looks: Sequence[tuple[RateCounts, RateCounts]]) -> Spent:
@@ -150,11 +242,6 @@ def increment(plan: Plan, *, candidate: RateCounts, stable: RateCounts) -> tuple
     trials, events = candidate.trials + stable.trials, candidate.events + stable.events
     if candidate.trials == 0 or stable.trials == 0 or events == 0:
         return 0, np.ones(1)
-    if events > MOST_EVENTS:
-        raise SpendingError(
-            f"expected at most {MOST_EVENTS:,} events in a look, found {events:,}; with so many "
-            f"the e-process decides as early, and its cost does not grow with them"
-        )
     if plan.ratio == 1.0:
         return _hypergeometric(candidate.trials, stable.trials, events)
     if events > COMMON * trials:
@@ -162,14 +249,34 @@ def increment(plan: Plan, *, candidate: RateCounts, stable: RateCounts) -> tuple
             f"a harmless ratio of {plan.ratio:g} is tested on rare events, at most {COMMON:.0%} of "
             f"requests; found {events} of {trials}. State the margin in absolute terms"
         )
+    if events > BROADEST:
+        raise SpendingError(f"expected at most {BROADEST:,} events in a look, found {events:,}")
     odds = plan.ratio * candidate.trials / stable.trials
     return 0, _binomial(events, odds / (1.0 + odds))
 
 
 def _hypergeometric(n_c: int, n_s: int, events: int) -> tuple[int, Array]:
     least, most = max(0, events - n_s), min(events, n_c)
+    if most - least > _SHORT:
+        least, most = _around(n_c, n_s, events, least=least, most=most)
     counts = np.arange(least, most + 1, dtype=np.float64)
     return least, _normalised(_log_choose(n_c, counts) + _log_choose(n_s, events - counts))
+
+
+def _around(n_c: int, n_s: int, events: int, *, least: int, most: int) -> tuple[int, int]:
+    # Beyond 12 standard deviations, 1e-31, nothing is left that a double could show in a sum of 1.
+    trials = n_c + n_s
+    mean = events * (n_c / trials)
+    deviation = math.sqrt(mean * (n_s / trials) * ((trials - events) / (trials - 1)))
+    reach = 12.0 * deviation + 24.0
+    least, most = max(least, math.floor(mean - reach)), min(most, math.ceil(mean + reach))
+    if most - least > BROADEST:
+        raise SpendingError(
+            f"expected at most {BROADEST:,} counts that may fall to the candidate in one look, "
+            f"found {most - least:,}; with so many the e-process decides as early, and its cost "
+            f"does not grow with them"
+        )
+    return least, most
 
 
 def _binomial(events: int, share: float) -> Array:

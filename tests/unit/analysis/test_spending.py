@@ -1,5 +1,6 @@
 """Exact conditional spending: its laws, what it spends, and what it catches."""
 
+import json
 import math
 import time
 
@@ -110,7 +111,7 @@ def test_the_error_is_that_of_all_paths() -> None:
                 else:
                     following[total + x_c] = following.get(total + x_c, 0.0) + reached
         paths = following
-    assert spent.error == pytest.approx(alarmed, rel=1e-9)
+    assert alarmed <= spent.error <= alarmed * 1.00001
     assert 0.1 < spent.error <= 0.2
 
 
@@ -144,7 +145,8 @@ def test_never_more_is_spent_than_the_budget(looks: Looks, alpha: float, *, afte
         spent = spending.advance(spent, plan, candidate=candidate, stable=stable)
         assert before.error <= spent.error <= plan.budget(spent.looks) * (1 + 1e-9) + 1e-15
         assert spent.error <= alpha * (1 + 1e-9)
-        assert sum(spent.law) == pytest.approx(1.0 - spent.error, abs=1e-9)
+        # Rounded up by at most 2.7 parts in a million at each look.
+        assert 1.0 - spent.error - 1e-9 <= sum(spent.law) <= (1.0 - spent.error) * 1.00003 + 1e-9
         assert spent.boundary >= before.least
 
 
@@ -266,7 +268,7 @@ def test_plans_that_cannot_be_are_refused(
 
 def test_too_many_events_for_a_law_of_each_count_are_refused() -> None:
     many_events = RateCounts(10**12, 10**9)
-    with pytest.raises(SpendingError, match="at most 10,000 events"):
+    with pytest.raises(SpendingError, match="at most 8,192 counts"):
         spending.advance(Spent(), Plan(0.02, 10), candidate=many_events, stable=many_events)
 
 
@@ -278,3 +280,37 @@ def test_a_ratio_of_common_events_is_refused() -> None:
             candidate=RateCounts(100, 10),
             stable=RateCounts(100, 10),
         )
+
+
+@given(looks=st.lists(counted(), max_size=15))
+@settings(max_examples=60, deadline=None)
+def test_what_is_stored_is_read_back_without_loss(looks: Looks) -> None:
+    spent = spending.all_looks(Plan(alpha=0.02, looks=20), looks)
+    assert Spent.from_json(json.loads(json.dumps(spent.to_json()))) == spent
+
+
+def test_a_law_that_grows_wide_is_kept_short_and_never_spends_more() -> None:
+    # 200 looks of 20,000 events each: the exact law would have a standard deviation of 1,000.
+    plan, spent, random = Plan(alpha=0.02, looks=200), Spent(), np.random.default_rng(5)
+    for _ in range(200):
+        x_c = int(random.hypergeometric(20_000, 180_000, 100_000))
+        spent = spending.advance(
+            spent,
+            plan,
+            candidate=RateCounts(100_000, x_c),
+            stable=RateCounts(100_000, 20_000 - x_c),
+        )
+        assert len(spent.law) <= spending.WIDEST
+        assert spent.error <= plan.budget(spent.looks)
+    assert len(json.dumps(spent.to_json())) < 4_300
+    # Conservative by now, as it must be: 2.05 standard deviations are the quantile of 2 %.
+    assert 2.05 < (spent.boundary - spent.expected) / 1000.0 / math.sqrt(0.9) < 5.0
+
+
+def test_a_dispersion_counts_the_excess_for_less() -> None:
+    candidate, stable = RateCounts(1000, 30), RateCounts(1000, 10)
+    plan = Plan(alpha=0.02, looks=1)
+    alone = spending.advance(Spent(), plan, candidate=candidate, stable=stable)
+    noisy = spending.advance(Spent(), plan, candidate=candidate, stable=stable, dispersion=9.0)
+    assert (alone.alarm, noisy.alarm) == (True, False)
+    assert noisy.boundary == alone.boundary

@@ -28,6 +28,7 @@ LONGEST_S = 10 * 365 * 86400.0
 """Beyond ten years the answer is "never"."""
 
 PRECISION_S = 0.5
+CHANCE_PRECISION = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +96,9 @@ def time_to_answer(
     _check(stages, requests_per_s=requests_per_s)
     if not question.margin.given:
         return Forecast(None, None, None, False, 'without a margin "not worse" is never shown')
-    if question.kind is Kind.RATE:
-        if stable_rate is None or not 0 <= stable_rate <= 1:
-            raise ValueError(f"expected stable_rate between 0 and 1, found {stable_rate}")
-        information = _rate_evidence(question, rate=stable_rate, per_s=requests_per_s)
-    else:
-        if stable_mean is None or stable_sd is None or stable_sd < 0:
-            raise ValueError(
-                f"expected stable_mean, and stable_sd of at least 0, found {stable_mean} and "
-                f"{stable_sd}"
-            )
-        information = _mean_evidence(question, mean=stable_mean, sd=stable_sd, per_s=requests_per_s)
+    information = _information(
+        question, rate=stable_rate, mean=stable_mean, sd=stable_sd, per_s=requests_per_s
+    )
     return _forecast(
         _first_time(stages, information, chance=SURELY),
         _first_time(stages, information, chance=TYPICALLY),
@@ -113,6 +106,41 @@ def time_to_answer(
         requests_per_s=requests_per_s,
         deadline_s=deadline_s,
     )
+
+
+def chance_of_answer(
+    question: Question,
+    *,
+    stable_rate: float | None = None,
+    stable_mean: float | None = None,
+    stable_sd: float | None = None,
+    requests_per_s: float,
+    steps: Sequence[tuple[float, float]],
+    by_s: float,
+) -> float:
+    """The chance that "not worse" is shown within `by_s` seconds, if both versions are equal.
+
+    Arguments as for `time_to_answer`. 0 where the steps alone take longer.
+
+    Raises:
+        ValueError: as `time_to_answer`.
+    """
+    stages = [_Stage(share, least_s) for share, least_s in steps]
+    _check(stages, requests_per_s=requests_per_s)
+    least_s = sum(stage.least_s for stage in stages)
+    if not question.margin.given or by_s < least_s:
+        return 0.0
+    information = _information(
+        question, rate=stable_rate, mean=stable_mean, sd=stable_sd, per_s=requests_per_s
+    )
+    grown = information.per_s(stages[-1].share) * (by_s - least_s)
+    for stage in stages:
+        grown = grown + information.per_s(stage.share) * stage.least_s
+    low, high = 0.0, 1.0
+    while high - low > CHANCE_PRECISION:
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if information.enough(grown, middle) else (low, middle)
+    return (low + high) / 2.0
 
 
 def remaining_s(judgement: Judgement, *, candidate_requests_per_s: float) -> float | None:
@@ -136,6 +164,25 @@ def _check(stages: Sequence[_Stage], *, requests_per_s: float) -> None:
             )
     if not 0 <= requests_per_s < math.inf:
         raise ValueError(f"expected requests per second of at least 0, found {requests_per_s}")
+
+
+def _information(
+    question: Question,
+    *,
+    rate: float | None,
+    mean: float | None,
+    sd: float | None,
+    per_s: float,
+) -> _Information:
+    if question.kind is Kind.RATE:
+        if rate is None or not 0 <= rate <= 1:
+            raise ValueError(f"expected stable_rate between 0 and 1, found {rate}")
+        return _rate_evidence(question, rate=rate, per_s=per_s)
+    if mean is None or sd is None or sd < 0:
+        raise ValueError(
+            f"expected stable_mean, and stable_sd of at least 0, found {mean} and {sd}"
+        )
+    return _mean_evidence(question, mean=mean, sd=sd, per_s=per_s)
 
 
 def _rate_evidence(question: Question, *, rate: float, per_s: float) -> _Information:

@@ -1,0 +1,212 @@
+"""What a plan can see, by trying it: rollouts drawn at random and judged by the real evidence.
+
+The formulas of `power` rest on expected totals and normal laws; here a few hundred rollouts take
+every look, hold a step while evidence of harm is loud, and end by the rules that decide in
+earnest. Slower by some orders of magnitude, and right where the formulas are not.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from modelrollout.analysis import combining, evidence, spending
+from modelrollout.analysis.counts import Counts, MeanCounts, RateCounts
+from modelrollout.analysis.questions import Better, Kind, Question, RollBackWhen
+from modelrollout.analysis.verdicts import Judgement, Verdict
+from modelrollout.planning.schedule import Schedule, Service
+
+MOST_LOOKS = 240
+"""Of one rollout: a longer plan is simulated with fewer looks, at most so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """Shares of the simulated rollouts, and means over them.
+
+    Attributes:
+        runs: how many.
+        caught_by_step: rolled back until the least duration of each step was over.
+        caught: rolled back until the deadline.
+        promoted: until the deadline.
+        candidate_requests: that the candidate served until the end, on average.
+        median_s: until the promotion, of half of all rollouts; None when fewer are promoted.
+    """
+
+    runs: int
+    caught_by_step: tuple[float, ...]
+    caught: float
+    promoted: float
+    candidate_requests: float
+    median_s: float | None
+
+    @property
+    def error(self) -> float:
+        """Standard error of a share, at most."""
+        return 0.5 / math.sqrt(self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    at_s: float
+    caught: bool
+    promoted: bool
+    candidate_requests: float
+
+
+def simulated(
+    question: Question,
+    schedule: Schedule,
+    service: Service,
+    *,
+    worse_by: float = 0.0,
+    runs: int = 200,
+    seed: int = 1,
+) -> Simulated:
+    """Virtual rollouts of a candidate that is worse by `worse_by`, in the metric's own unit.
+
+    Args:
+        question: of the metric, with its part of the error rates.
+        schedule: of the rollout.
+        service: the stable version; independent requests at a constant rate.
+        worse_by: absolute, at least 0, in the direction that is bad.
+        runs: rollouts.
+        seed: of the random numbers; the same seed gives the same answer.
+
+    Raises:
+        ValueError: on a worsening below 0, no runs, or a service without what is asked about.
+    """
+    if not 0 <= worse_by < math.inf or runs < 1:
+        raise ValueError(
+            f"expected a worsening of at least 0 and at least one run, found {worse_by} and {runs}"
+        )
+    schedule = _coarse(schedule)
+    draw = _drawing(question, service, worse_by=worse_by)
+    rng = np.random.default_rng(seed)
+    ends = [_rollout(question, schedule, service, draw, rng) for _ in range(runs)]
+    times = sorted(end.at_s if end.promoted else math.inf for end in ends)
+    median_s = times[(runs - 1) // 2]
+    return Simulated(
+        runs=runs,
+        caught_by_step=tuple(
+            _share(ends, lambda end, by_s=by_s: end.caught and end.at_s <= by_s)
+            for by_s in schedule.ends_s
+        ),
+        caught=_share(ends, lambda end: end.caught),
+        promoted=_share(ends, lambda end: end.promoted),
+        candidate_requests=sum(end.candidate_requests for end in ends) / runs,
+        median_s=median_s if math.isfinite(median_s) else None,
+    )
+
+
+def _share(ends: list[_End], fits: Callable[[_End], bool]) -> float:
+    return sum(fits(end) for end in ends) / len(ends)
+
+
+def _coarse(schedule: Schedule) -> Schedule:
+    least_s = schedule.deadline_s / MOST_LOOKS
+    return replace(schedule, interval_s=max(schedule.interval_s, least_s))
+
+
+_Draw = Callable[[np.random.Generator, float, float], tuple[Counts, Counts]]
+"""Counts of both arms, from expected requests of the candidate and of stable."""
+
+
+def _drawing(question: Question, service: Service, *, worse_by: float) -> _Draw:
+    sign = 1.0 if question.better is Better.LOWER else -1.0
+    if question.kind is Kind.MEAN:
+        if service.mean is None or service.deviation is None:
+            raise ValueError("expected a service with a mean and a deviation, found none")
+        mean, deviation = service.mean, service.deviation
+        return lambda rng, c, s: (
+            _values(rng, c, mean=mean + sign * worse_by, deviation=deviation),
+            _values(rng, s, mean=mean, deviation=deviation),
+        )
+    if service.rate is None:
+        raise ValueError("expected a service with a rate, found none")
+    stable = service.rate
+    candidate = min(max(stable + sign * worse_by, 0.0), 1.0)
+    return lambda rng, c, s: (_events(rng, c, rate=candidate), _events(rng, s, rate=stable))
+
+
+def _events(rng: np.random.Generator, expected: float, *, rate: float) -> RateCounts:
+    trials = int(rng.poisson(expected))
+    return RateCounts(trials, int(rng.binomial(trials, rate)))
+
+
+def _values(
+    rng: np.random.Generator, expected: float, *, mean: float, deviation: float
+) -> MeanCounts:
+    count = int(rng.poisson(expected))
+    if count == 0:
+        return MeanCounts(0, 0.0, 0.0)
+    total = float(rng.normal(count * mean, deviation * math.sqrt(count)))
+    around = deviation * deviation * float(rng.chisquare(count - 1)) if count > 1 else 0.0
+    return MeanCounts(count, total, total * total / count + around)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """The evidence of one rollout, look by look, and the rule that decides harm."""
+
+    question: Question
+    plan: spending.Plan
+    state: evidence.Evidence
+    spent: spending.Spent
+
+    @property
+    def _spends(self) -> bool:
+        asked = self.question
+        return asked.kind is Kind.RATE and asked.roll_back_when is RollBackWhen.WORSE
+
+    def look(self, candidate: Counts, stable: Counts) -> Judgement:
+        self.state = evidence.advance(
+            self.state, self.question, candidate=candidate, stable=stable
+        )
+        if self._spends and isinstance(candidate, RateCounts) and isinstance(stable, RateCounts):
+            c, s = candidate, stable
+            if self.question.better is Better.HIGHER:
+                c = RateCounts(c.trials, c.trials - c.events)
+                s = RateCounts(s.trials, s.trials - s.events)
+            self.spent = spending.advance(self.spent, self.plan, candidate=c, stable=s)
+        return evidence.judge(self.state, self.question)
+
+    def harmful(self, said: Judgement) -> bool:
+        return self.spent.alarm if self._spends else said.verdict is Verdict.WORSE
+
+
+def _rollout(
+    question: Question,
+    schedule: Schedule,
+    service: Service,
+    draw: _Draw,
+    rng: np.random.Generator,
+) -> _End:
+    plan = spending.Plan(question.false_rollback, schedule.looks)
+    watch = _Watch(question, plan, evidence.fresh(question), spending.Spent())
+    step, begun_s, served = 0, 0.0, 0.0
+    for look in range(1, schedule.looks + 1):
+        now_s = look * schedule.interval_s
+        share, least_s = schedule.steps[step]
+        requests = service.requests_per_s * schedule.interval_s
+        counted = min(1.0, max(0.0, (now_s - begun_s - schedule.warm_up_s) / schedule.interval_s))
+        counts = draw(rng, requests * counted * share, requests * counted * (1.0 - share))
+        served += requests * share
+        said = watch.look(*counts)
+        if watch.harmful(said):
+            return _End(now_s, caught=True, promoted=False, candidate_requests=served)
+        if now_s - begun_s < least_s or not combining.is_quiet(said.log_e_harm):
+            continue
+        if step < len(schedule.steps) - 1:
+            step, begun_s = step + 1, now_s
+        elif _shown(said):
+            return _End(now_s, caught=False, promoted=True, candidate_requests=served)
+    return _End(schedule.deadline_s, caught=False, promoted=False, candidate_requests=served)
+
+
+def _shown(said: Judgement) -> bool:
+    log_e = said.log_e_not_worse
+    return max(said.log_e_better, -math.inf if log_e is None else log_e) >= math.log(
+        said.promotion_threshold
+    )

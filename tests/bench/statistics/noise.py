@@ -30,7 +30,7 @@ class Noise(Protocol):
 
 
 class _Unshared:
-    def shared(self, random: np.random.Generator, *, runs: int, looks: int) -> Floats:
+    def shared(self, random: np.random.Generator, *, runs: int, looks: int) -> Floats:  # noqa: ARG002 - of the protocol
         return np.ones((runs, looks))
 
 
@@ -38,7 +38,7 @@ class _Unshared:
 class Quiet(_Unshared):
     """Independent requests, nothing else."""
 
-    def factors(self, random: np.random.Generator, *, runs: int, looks: int) -> Floats:
+    def factors(self, random: np.random.Generator, *, runs: int, looks: int) -> Floats:  # noqa: ARG002 - of the protocol
         return np.ones((runs, looks))
 
 

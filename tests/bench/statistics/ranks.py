@@ -26,7 +26,7 @@ def is_high(candidate: Floats, control: Floats) -> NDArray[np.bool_]:
     middle = _root(candidate, control, quantile=0.0, correct=False)
     larger = np.nanmean(candidate, axis=1) > np.nanmean(control, axis=1)
     same = np.all(np.nan_to_num(candidate) == np.nan_to_num(control), axis=1)
-    return ~same & larger & (low > TOLERANCE * np.abs(middle))
+    return np.asarray(~same & larger & (low > TOLERANCE * np.abs(middle)))
 
 
 def _root(candidate: Floats, control: Floats, *, quantile: float, correct: bool) -> Floats:
@@ -37,7 +37,7 @@ def _root(candidate: Floats, control: Floats, *, quantile: float, correct: bool)
         middle = (low + high) / 2.0
         above = _score(candidate - middle[:, None], control, correct=correct) > quantile
         low, high = np.where(above, middle, low), np.where(above, high, middle)
-    return (low + high) / 2.0
+    return np.asarray((low + high) / 2.0)
 
 
 def _score(candidate: Floats, control: Floats, *, correct: bool) -> Floats:

@@ -115,7 +115,7 @@ def run(scenario: Scenario, asking: ModelRolloutSpec, random: np.random.Generato
     said, size = Decided(), 0
     while len(drawn.looks) < LOOKS and not _ended(there):
         before = len(drawn.looks)
-        there.run(until=lambda one, n=before: _ended(one) or len(drawn.looks) > n)
+        there.run(until=lambda _, n=before: _ended(there) or len(drawn.looks) > n)  # type: ignore[misc]
         if len(drawn.looks) > before and there.status.evidence:
             said = _heard(there, said, len(drawn.looks))
             size = max(size, len(json.dumps(there.stored, separators=(",", ":"))))

@@ -4,6 +4,7 @@ One design for all, that of the targets: sixty looks of a minute, the candidate'
 50 % by 5 points every six looks, requests Poisson, errors binomial, stable at 0.5 %.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -83,6 +84,7 @@ class Scenario:
         stable: the rate of errors of stable.
         incident: first and last look (from 1) in which both arms fail `worse` times as often.
         cold: looks in which a new candidate fails at `cold_rate`, whatever it is like later.
+        gap: the candidate fails by this much more often in every look, instead of at its own rate.
         noise: of each arm.
         history: looks of stable against stable that a calibration can learn from; 0: none.
     """
@@ -95,6 +97,7 @@ class Scenario:
     worse: float = 3.0
     cold: int = 0
     cold_rate: float = 0.03
+    gap: float | None = None
     noise: Noise = field(default_factory=Quiet)
     history: int = 0
 
@@ -109,11 +112,9 @@ class Scenario:
         base_c[: self.cold] = self.cold_rate
         own_c = self.noise.factors(random, runs=runs, looks=looks)
         own_s = self.noise.factors(random, runs=runs, looks=looks)
-        return Rates(
-            load=shared,
-            candidate=np.minimum(shared * happens * base_c * own_c, 1.0),
-            stable=np.minimum(shared * happens * self.stable * own_s, 1.0),
-        )
+        stable = np.minimum(shared * happens * self.stable * own_s, 1.0)
+        candidate = shared * happens * base_c * own_c if self.gap is None else stable + self.gap
+        return Rates(load=shared, candidate=np.minimum(candidate, 1.0), stable=stable)
 
     def simulate(
         self, random: np.random.Generator, *, runs: int, looks: int = LOOKS, ramp: Floats = RAMP
@@ -128,10 +129,42 @@ class Scenario:
         n_c, x_c, n_s, x_s = (np.stack(counts, axis=1) for counts in zip(*drawn, strict=True))
         return Traffic(n_c, x_c, n_s, x_s)
 
+    def steered(self, random: np.random.Generator, steer: "Steer", *, runs: int) -> Traffic:
+        """Counts at weights that `steer` chooses from the outcome so far."""
+        rates, weight = self.rates(random, runs=runs), np.full(runs, WEIGHTS[0])
+        excess, variance = np.zeros(runs), np.full(runs, 1e-9)
+        drawn, served = [], np.zeros(runs, dtype=np.int64)
+        for look in range(LOOKS):
+            weight, served = steer(excess / np.sqrt(variance), weight, served)
+            counts = rates.draw(random, rps=self.rps, look=look, weight=weight)
+            n_c, x_c, n_s, x_s = counts
+            share, events = n_c / np.maximum(n_c + n_s, 1), x_c + x_s
+            excess = excess + x_c - events * share
+            variance = variance + events * share * (1.0 - share)
+            drawn.append(counts)
+        stacked = (np.stack(counts, axis=1) for counts in zip(*drawn, strict=True))
+        return Traffic(*stacked)
+
     def past(self, random: np.random.Generator, *, runs: int) -> Traffic:
         """Stable against stable, half and half, in the hours before each rollout."""
         before = Scenario(self.name, self.rps, self.stable, self.stable, noise=self.noise)
         return before.simulate(random, runs=runs, looks=self.history, ramp=np.array([0.5]))
+
+
+Steer = Callable[[Floats, Floats, Counted], tuple[Floats, Counted]]
+"""From z so far, weights and looks served at them: the weights of the next look, and that again."""
+
+
+def holds(z: Floats, weight: Floats, served: Counted) -> tuple[Floats, Counted]:
+    """A step is left after six looks, but not while the candidate looks worse (z above 1)."""
+    goes = (served >= STEP_LOOKS) & (z <= 1.0)
+    after = np.where(goes, np.minimum(weight + WEIGHTS[0], WEIGHTS[-1]), weight)
+    return after, np.where(goes, 1, served + 1)
+
+
+def provokes(z: Floats, weight: Floats, served: Counted) -> tuple[Floats, Counted]:
+    """The worst found: the least weight while the candidate looks worse, else the most."""
+    return np.where(z > 1.0, WEIGHTS[0], WEIGHTS[-1]) + 0.0 * weight, served
 
 
 def seeded(seed: int, *names: object) -> np.random.Generator:

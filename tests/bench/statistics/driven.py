@@ -16,9 +16,11 @@ from modelrollout.analysis.verdicts import Verdict
 from modelrollout.api.scalars import PARTS
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain import book as books
+from modelrollout.domain.book import Book
 from modelrollout.domain.ending import Ending
 from modelrollout.domain.observed import Look, Pair
 from modelrollout.domain.planned import Window
+from modelrollout.domain.questions import Known
 from modelrollout.domain.transitions import Phase
 from tests.bench.statistics import engine
 from tests.bench.statistics.engine import METRIC, NEVER, STEP_S, Decided, Looks
@@ -109,9 +111,8 @@ def run(scenario: Scenario, asking: ModelRolloutSpec, random: np.random.Generato
     """One rollout of the scenario from its survey until it ends, or all looks are made."""
     (survey,) = engine.surveyed(scenario, random, runs=1)
     drawn = _Drawn(scenario.rates(random, runs=1), random, scenario.rps, survey)
-    there = _World(asking.model_dump(mode="json", by_alias=True, exclude_unset=True), drawn)
-    there.settle()
-    there.edit(target=CANDIDATE)
+    there = _released(asking, drawn)
+    question = _book(there).asked[METRIC]
     said, size = Decided(), 0
     while len(drawn.looks) < LOOKS and not _ended(there):
         before = len(drawn.looks)
@@ -127,9 +128,33 @@ def run(scenario: Scenario, asking: ModelRolloutSpec, random: np.random.Generato
         said=said,
         looks=drawn.looks,
         weights=tuple(drawn.weights),
-        again=engine.ours(drawn.looks, engine.asked(asking, survey)),
+        again=engine.ours(drawn.looks, question),
         status_bytes=size,
     )
+
+
+def known(scenario: Scenario, asking: ModelRolloutSpec, survey: RateCounts) -> Known:
+    """What the operator knows of the service after such a survey, before the first look."""
+    random = np.random.default_rng(0)
+    drawn = _Drawn(scenario.rates(random, runs=1), random, scenario.rps, survey)
+    return _book(_released(asking, drawn)).known
+
+
+def _released(asking: ModelRolloutSpec, drawn: _Drawn) -> "_World":
+    there = _World(asking.model_dump(mode="json", by_alias=True, exclude_unset=True), drawn)
+    there.settle()
+    there.edit(target=CANDIDATE)
+    there.run(LOOK_S, until=_is_surveyed)
+    return there
+
+
+def _is_surveyed(there: world.World) -> bool:
+    rollout = there.status.rollout
+    return rollout is not None and rollout.surveyed
+
+
+def _book(there: world.World) -> Book:
+    return books.opened(there.spec, there.status.evidence)
 
 
 def _ended(there: "_World") -> bool:
@@ -137,7 +162,7 @@ def _ended(there: "_World") -> bool:
 
 
 def _heard(there: _World, said: Decided, look: int) -> Decided:
-    book = books.opened(there.spec, there.status.evidence)
+    book = _book(there)
     verdict = evidence.judge(book.entries[METRIC].state, book.asked[METRIC]).verdict
     if verdict is Verdict.WORSE:
         return Decided(look, said.promotion)

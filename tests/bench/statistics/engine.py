@@ -16,7 +16,6 @@ from modelrollout.analysis.counts import RateCounts
 from modelrollout.analysis.questions import Question
 from modelrollout.analysis.verdicts import Verdict
 from modelrollout.api.spec import ModelRolloutSpec
-from modelrollout.domain import questions
 from tests.bench.statistics.noise import Floats
 from tests.bench.statistics.scenarios import LOOK_S, LOOKS, STEP_LOOKS, WEIGHTS, Scenario, Traffic
 from tests.stories import world
@@ -33,7 +32,7 @@ Looks = Sequence[tuple[RateCounts, RateCounts]]
 
 
 def spec(margin: dict[str, Any], **analysis: Any) -> ModelRolloutSpec:
-    """The rollout that all simulated users have: ten steps of six looks, within the hour."""
+    """The rollout that all simulated users have: ten steps of six looks, and no time beyond."""
     written = world.spec(
         strategy={
             "canary": {
@@ -53,17 +52,11 @@ def spec(margin: dict[str, Any], **analysis: Any) -> ModelRolloutSpec:
             ],
         }
         | analysis,
-        deadline=f"{LOOKS * LOOK_S:g}s",
+        deadline=f"{len(WEIGHTS) * STEP_S + LOOK_S:g}s",
+        onInconclusive="RollBack",
     )
     del written["bake"]
     return ModelRolloutSpec.model_validate(written)
-
-
-def asked(asking: ModelRolloutSpec, survey: RateCounts) -> Question:
-    """The question as the operator asks it after its survey of stable's last five minutes."""
-    usual = {METRIC: survey.events / survey.trials} if survey.trials else {}
-    planned = survey.trials / SURVEY_S * asking.deadline
-    return questions.asked(asking, planned_requests=planned, usual=usual)[METRIC]
 
 
 def surveyed(scenario: Scenario, random: np.random.Generator, *, runs: int) -> list[RateCounts]:

@@ -54,8 +54,8 @@ class Median:
 
     def __str__(self) -> str:
         if math.isinf(self.value):
-            return "–"
+            return "never"
         if self.low == self.high:
             return f"{self.value:g}"
-        high = "–" if math.isinf(self.high) else f"{self.high:g}"
+        high = "never" if math.isinf(self.high) else f"{self.high:g}"
         return f"{self.value:g} [{self.low:g}, {high}]"

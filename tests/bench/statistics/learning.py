@@ -4,25 +4,25 @@ Nothing is given to it: the variance is estimated from three days of stable agai
 halves of one pod each, and used as the operator would.
 """
 
-from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from modelrollout.analysis import calibrating
 from modelrollout.analysis.calibrating import History
 from modelrollout.analysis.noise import ArmNoise, Noise
-from modelrollout.analysis.questions import Question
+from modelrollout.domain.questions import Known
+from tests.bench.statistics.engine import METRIC
 from tests.bench.statistics.scenarios import LOOKS, Scenario, Traffic
 
 FIELD: Final = "noise"
-"""Of the question, in which the operator puts what it has learnt."""
+"""Of `Known`, in which the operator puts what it has learnt, by metric."""
 
 
 def is_wired() -> bool:
-    """A question can carry calibrated noise."""
-    return FIELD in {one.name for one in fields(Question)}
+    """The operator's questions take calibrated noise."""
+    return FIELD in {one.name for one in fields(Known)}
 
 
 def learnt(
@@ -47,12 +47,7 @@ def _noise(past: Traffic, run: int) -> ArmNoise | None:
     return found.during(1, 1) if isinstance(found, Noise) else None
 
 
-def calibrated(
-    asked: Sequence[Question], noises: Sequence[ArmNoise | None]
-) -> tuple[Question, ...]:
-    """The questions with the noise of the services, each of which has equally many rollouts."""
-    each = len(asked) // len(noises)
-    return tuple(
-        question if noise is None else replace(question, **{FIELD: noise})
-        for question, noise in zip(asked, np.repeat(np.array(noises), each), strict=True)
-    )
+def calibrated(known: Known, noise: ArmNoise | None) -> Known:
+    """What is known, and the noise with it."""
+    changes: dict[str, Any] = {} if noise is None else {FIELD: {METRIC: noise}}
+    return replace(known, **changes)

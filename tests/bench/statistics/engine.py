@@ -5,6 +5,7 @@ same looks, with its status written and read back, is in `driven` and must be th
 """
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,8 +17,10 @@ from modelrollout.analysis.counts import RateCounts
 from modelrollout.analysis.questions import Question
 from modelrollout.analysis.verdicts import Verdict
 from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.domain import questions
+from modelrollout.domain.questions import Known
 from tests.bench.statistics.noise import Floats
-from tests.bench.statistics.scenarios import LOOK_S, LOOKS, STEP_LOOKS, WEIGHTS, Scenario, Traffic
+from tests.bench.statistics.scenarios import LOOK_S, STEP_LOOKS, WEIGHTS, Scenario, Traffic
 from tests.stories import world
 
 METRIC: Final = "errors"
@@ -57,6 +60,11 @@ def spec(margin: dict[str, Any], **analysis: Any) -> ModelRolloutSpec:
     )
     del written["bake"]
     return ModelRolloutSpec.model_validate(written)
+
+
+def question(asking: ModelRolloutSpec, known: Known) -> Question:
+    """What the operator asks when it knows so much of the service."""
+    return questions.asked(asking, known)[METRIC]
 
 
 def surveyed(scenario: Scenario, random: np.random.Generator, *, runs: int) -> list[RateCounts]:
@@ -99,12 +107,23 @@ def rows(traffic: Traffic) -> Iterator[Looks]:
         ]
 
 
-def all_of_ours(traffic: Traffic, asked_each: Sequence[Question]) -> tuple[Floats, Floats]:
-    """Looks of rollback and of promotion of every run."""
-    found = [
-        ours(looks, question) for looks, question in zip(rows(traffic), asked_each, strict=True)
-    ]
-    return np.array([one.rollback for one in found]), np.array([one.promotion for one in found])
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Looks of rollback and of promotion of every run, and CPU seconds per look."""
+
+    rollback: Floats
+    promotion: Floats
+    seconds: float
+
+
+def timed(traffic: Traffic, asked: Sequence[Question]) -> Timed:
+    """What the engine says of every run, each with its question."""
+    began = time.process_time()
+    found = [ours(looks, one) for looks, one in zip(rows(traffic), asked, strict=True)]
+    took_s = time.process_time() - began
+    rollback = np.array([one.rollback for one in found])
+    made = float(np.minimum(rollback, traffic.looks).sum())
+    return Timed(rollback, np.array([one.promotion for one in found]), took_s / made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +135,12 @@ class Spent:
     by_look: Floats
 
 
-def spent(traffic: Traffic, *, alpha: float) -> Spent:
+def spent(traffic: Traffic, plan: spending.Plan) -> Spent:
     """The rule that decides on harm, without the rest of the engine, for many runs.
 
     `error` is computed, not counted: the exact probability of an alarm given the totals.
     """
-    plan, found = spending.Plan(alpha, LOOKS), []
-    errors = np.zeros((traffic.runs, traffic.looks))
+    found, errors = [], np.zeros((traffic.runs, traffic.looks))
     for run, looks in enumerate(rows(traffic)):
         state, alarm = spending.Spent(), NEVER
         for look, (candidate, stable) in enumerate(looks, start=1):

@@ -103,6 +103,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "z-test at every look, one-sided 5 %": partial(repeated_z, critical=Z_ONE_SIDED),
     "z-test at every look, two-sided 5 %": partial(repeated_z, critical=Z_TWO_SIDED),
 }
+SLOW_RULES: Final = frozenset(name for name in RULES if name.startswith("Kayenta"))
+"""They sort at every judgement: some hundred runs are enough to place them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,146 @@
+"""Which cells there are: one group for each table of the page."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from tests.bench.statistics import noise, scenarios
+from tests.bench.statistics.cells import Cell
+from tests.bench.statistics.noise import Noise
+from tests.bench.statistics.scenarios import Scenario
+
+TRAFFIC: Final = (1.0, 10.0, 100.0)
+MORE_TRAFFIC: Final = (10.0, 100.0)
+WORSE: Final = (0.006, 0.0075, 0.01, 0.02, 0.05)
+HISTORY: Final = 3 * noise.DAY
+WARM_UP: Final = 2
+
+FAMILIES: Final[Mapping[str, Noise]] = {
+    "none": noise.Quiet(),
+    "gamma, CV 0.25": noise.Gamma(0.25),
+    "gamma, CV 0.5": noise.Gamma(0.5),
+    "gamma, CV 1": noise.Gamma(1.0),
+    "AR(1) 0.9, sd 0.3": noise.Autoregressive(0.9, 0.3),
+    "AR(1) 0.95, sd 0.2": noise.Autoregressive(0.95, 0.2),
+    "two levels, 1 and 1.6, for 30 min": noise.Regimes(1.6, 30.0),
+    "daily: load and rate ± 60 %, CV 0.2 to 0.8": noise.Daily(0.6, 0.5),
+}
+PUBLISHED: Final = ("gamma, CV 0.5", "gamma, CV 1", "AR(1) 0.9, sd 0.3", "AR(1) 0.95, sd 0.2")
+"""Families for which the targets are."""
+POWER: Final = ("none", "gamma, CV 0.5", "gamma, CV 1", "AR(1) 0.9, sd 0.3")
+POWER_CELLS: Final = ((10.0, 0.01), (10.0, 0.02), (100.0, 0.02))
+
+ABSOLUTE: Final = {"absolute": 0.01}
+EITHER: Final = {"relative": "50%", "absolute": 0.01}
+
+
+def named(kind: str, *rest: object) -> str:
+    """Name of a cell."""
+    return " / ".join([kind, *(f"{one:g}" if isinstance(one, float) else str(one) for one in rest)])
+
+
+def quiet() -> dict[str, Cell]:
+    """A/A with independent requests, by row and traffic."""
+    found = {}
+    for rps in TRAFFIC:
+        rows = {
+            "nothing happens": Cell("", Scenario("", rps), 1200, more=4000, has_rivals=True),
+            "shared incident, x3 from look 31": Cell(
+                "", Scenario("", rps, incident=(31, 60)), 1200, more=4000, has_rivals=True
+            ),
+            "shared incident, x3 in looks 1 to 30": Cell(
+                "", Scenario("", rps, incident=(1, 30)), 1200, more=4000, has_rivals=True
+            ),
+            "cold start: 3 % in the first 2 min, excluded by the warm-up": Cell(
+                "", Scenario("", rps, cold=WARM_UP), 1000, warm_up=WARM_UP, has_rivals=True
+            ),
+            "steps are held while the candidate looks worse": Cell(
+                "", Scenario("", rps), 640, steer=scenarios.holds
+            ),
+            "5 % of the traffic while it looks worse, else 50 %": Cell(
+                "", Scenario("", rps), 640, more=2000, steer=scenarios.provokes
+            ),
+        }
+        found |= _named("A/A", rows, rps)
+    return found
+
+
+def noisy() -> dict[str, Cell]:
+    """A/A under arm noise, with and without calibration."""
+    found = {}
+    for rps in MORE_TRAFFIC:
+        for family, of in FAMILIES.items():
+            for calibrated in (False, True):
+                name = named("noise", family, rps, "calibrated" if calibrated else "not")
+                scenario = Scenario(name, rps, noise=of, history=HISTORY)
+                found[name] = Cell(name, scenario, 480, calibrated=calibrated)
+    return found
+
+
+def price() -> dict[str, Cell]:
+    """Regressions under arm noise, calibrated: what the calibration costs."""
+    found = {}
+    for family in POWER:
+        for rps, rate in POWER_CELLS:
+            name = named("price", family, rps, rate)
+            scenario = Scenario(name, rps, rate, noise=FAMILIES[family], history=HISTORY)
+            found[name] = Cell(name, scenario, 200, calibrated=True)
+    return found
+
+
+def worse() -> dict[str, Cell]:
+    """Regressions, by traffic and rate."""
+    found = {}
+    for rps in TRAFFIC:
+        for rate in WORSE:
+            name = named("worse", rps, rate)
+            found[name] = Cell(name, Scenario(name, rps, rate), 640, has_rivals=True)
+    return found
+
+
+def at_margin() -> dict[str, Cell]:
+    """A candidate exactly at its margin."""
+    found = {}
+    early = (1, 30)
+    for rps in TRAFFIC:
+        rows = {
+            "relative 50 %": Cell("", Scenario("", rps, 0.0075), 640),
+            "relative 50 %, early shared incident": Cell(
+                "", Scenario("", rps, 0.0075, incident=early), 640
+            ),
+            "absolute 1 point": Cell("", Scenario("", rps, gap=0.01), 640, margin=ABSOLUTE),
+            "absolute 1 point, early shared incident": Cell(
+                "", Scenario("", rps, gap=0.01, incident=early), 640, margin=ABSOLUTE
+            ),
+            "both, where they are equal (2 % errors)": Cell(
+                "", Scenario("", rps, 0.03, stable=0.02), 640, margin=EITHER
+            ),
+        }
+        found |= _named("margin", rows, rps)
+    return found
+
+
+def no_events() -> dict[str, Cell]:
+    """Nobody fails at all; the margin is one percentage point."""
+    found = {}
+    for known in (True, False):
+        name = named("no events", "surveyed" if known else "not surveyed")
+        scenario = Scenario(name, 2.0, candidate=0.0, stable=0.0)
+        found[name] = Cell(name, scenario, 160, margin=ABSOLUTE, knows_usual=known)
+    return found
+
+
+def _named(kind: str, rows: Mapping[str, Cell], rps: float) -> dict[str, Cell]:
+    names = {row: named(kind, row, rps) for row in rows}
+    return {names[row]: replace(cell, name=names[row]) for row, cell in rows.items()}
+
+
+def rows(kind: str, cells: Mapping[str, Cell]) -> list[str]:
+    """Row names of a kind, in order."""
+    parts = [name.split(" / ") for name in cells]
+    return list(dict.fromkeys(part[1] for part in parts if part[0] == kind))
+
+
+def every() -> dict[str, Cell]:
+    """All cells."""
+    return quiet() | noisy() | price() | worse() | at_margin() | no_events()

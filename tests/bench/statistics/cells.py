@@ -1,0 +1,155 @@
+"""What is simulated, how often: every cell of every table, and the run of one cell.
+
+A cell is a scenario with a margin and a number of runs. Its random numbers depend on the seed and
+its name alone, so cells can be run in any order and in any process, and the rivals see the very
+counts that the engine sees.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+
+from modelrollout.analysis.questions import Question
+from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.domain import questions
+from modelrollout.domain.questions import Known
+from tests.bench.statistics import driven, engine, learning, rivals, scenarios
+from tests.bench.statistics.noise import Floats
+from tests.bench.statistics.scenarios import LOOKS, Scenario, Steer, Traffic
+
+DESIGN_SEED: Final = 11
+"""For trying things out; what is published was never chosen on `REPORT_SEED`."""
+REPORT_SEED: Final = 20261124
+SERVICES: Final = 8
+"""Services in a cell, each with its own survey (and its own history), which share its runs."""
+SLOW: Final = 300
+"""Runs of which the rules that sort are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One simulated situation.
+
+    Attributes:
+        name: unique; also names the random numbers.
+        scenario: of the traffic.
+        runs: of our engine through its public face.
+        more: runs of exact conditional spending alone, on top of that.
+        margin: as a user writes it.
+        warm_up: first looks that the operator does not make.
+        steer: chooses weights from outcomes; None for the fixed ramp.
+        has_rivals: the rules of others are tried on the same counts.
+        calibrated: the services have learnt their noise from a history.
+        knows_usual: stable was surveyed before the rollout.
+    """
+
+    name: str
+    scenario: Scenario
+    runs: int
+    more: int = 0
+    margin: Mapping[str, Any] = field(default_factory=lambda: engine.RELATIVE)
+    warm_up: int = 0
+    steer: Steer | None = None
+    has_rivals: bool = False
+    calibrated: bool = False
+    knows_usual: bool = True
+
+    def scaled(self, part: float) -> "Cell":
+        """The same with fewer runs, in whole services."""
+        runs = max(SERVICES, SERVICES * round(self.runs * part / SERVICES))
+        return replace(self, runs=runs, more=round(self.more * part))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the runs of a cell; all arrays have one number per run.
+
+    Attributes:
+        rollback: the look that showed harm; infinite for never.
+        promotion: the look that first allowed a promotion.
+        promoted_after: candidate requests until then.
+        failed_until: failed candidate requests until the rollback, or of the whole hour.
+        spent: of exact conditional spending alone, on more runs; None where not asked.
+        rivals: looks of rollback by rule.
+        learnt: services whose noise was calibrated.
+        seconds: of CPU of one look of one run of the engine.
+    """
+
+    rollback: Floats
+    promotion: Floats
+    promoted_after: Floats
+    failed_until: Floats
+    spent: engine.Spent | None
+    rivals: Mapping[str, Floats]
+    learnt: int
+    seconds: float
+
+
+def run(cell: Cell, seed: int) -> Outcome:
+    """Simulates a cell and lets everybody decide. Raises nothing but bugs."""
+    random = scenarios.seeded(seed, cell.name)
+    seen = _counts(cell, random, runs=cell.runs)
+    noises = (
+        learning.learnt(cell.scenario, random, services=SERVICES)
+        if cell.calibrated
+        else [None] * SERVICES
+    )
+    asked = [
+        engine.question(_asking(cell), learning.calibrated(known, noise))
+        for known, noise in zip(_known(cell, random), noises, strict=True)
+    ]
+    judged = seen.without_first(cell.warm_up)
+    timed = engine.timed(judged, np.repeat(np.array(asked), cell.runs // SERVICES).tolist())
+    rollback, promotion = timed.rollback + cell.warm_up, timed.promotion + cell.warm_up
+    return Outcome(
+        rollback=rollback,
+        promotion=promotion,
+        promoted_after=_until(seen.n_c, promotion),
+        failed_until=_until(seen.x_c, np.minimum(rollback, LOOKS)),
+        spent=_spent(cell, asked[0], seed),
+        rivals=_of_rivals(cell, seen),
+        learnt=sum(noise is not None for noise in noises),
+        seconds=timed.seconds,
+    )
+
+
+def _asking(cell: Cell) -> ModelRolloutSpec:
+    return engine.spec(dict(cell.margin))
+
+
+def _known(cell: Cell, random: np.random.Generator) -> list[Known]:
+    surveys = engine.surveyed(cell.scenario, random, runs=SERVICES)
+    known = [driven.known(cell.scenario, _asking(cell), survey) for survey in surveys]
+    return known if cell.knows_usual else [questions.NOTHING_KNOWN] * SERVICES
+
+
+def _counts(cell: Cell, random: np.random.Generator, *, runs: int) -> Traffic:
+    if cell.steer is not None:
+        return cell.scenario.steered(random, cell.steer, runs=runs)
+    return cell.scenario.simulate(random, runs=runs)
+
+
+def _until(counts: scenarios.Counted, look: Floats) -> Floats:
+    total, known = np.cumsum(counts, axis=1), np.isfinite(look)
+    at = np.where(known, look, 1).astype(np.int64) - 1
+    return np.where(known, total[np.arange(len(look)), at], np.inf)
+
+
+def _spent(cell: Cell, asked: Question, seed: int) -> engine.Spent | None:
+    if not cell.more or asked.spending is None:
+        return None
+    random = scenarios.seeded(seed, cell.name, "more")
+    traffic = _counts(cell, random, runs=cell.more).without_first(cell.warm_up)
+    return engine.spent(traffic, asked.spending)
+
+
+def _of_rivals(cell: Cell, seen: Traffic) -> dict[str, Floats]:
+    if not cell.has_rivals:
+        return {}
+    few = seen.only(slice(0, SLOW))
+    return {
+        name: rule(few if name in rivals.SLOW_RULES else seen)
+        for name, rule in rivals.RULES.items()
+    }

@@ -52,7 +52,7 @@ def log_regret(counts: Sequence[int], *, prior: Sequence[float]) -> float:
 
 
 def divergence(counts: Sequence[int], *, law: Sequence[float]) -> float:
-    """Counts times the Kullback-Leibler divergence of the observed shares from `law`; at least 0."""
+    """Counts times the Kullback-Leibler divergence of their shares from `law`; at least 0."""
     seen, expected = np.asarray(counts, np.float64), np.asarray(law, np.float64)
     expected = expected / expected.sum() * seen.sum()
     if seen.sum() == 0.0:

@@ -6,8 +6,8 @@ apart can never be paired afterwards.
 
 Outcomes that are good or bad: only pairs in which exactly one answer is bad count, and under no
 difference a fair coin decides which one (McNemar 1947; here as an e-process, a Beta mixture on one
-side of the coin). Exact at any stopping time for independent pairs. Numbers: the mean difference, by the
-asymptotic normal mixture. All e-values are natural logarithms.
+side of the coin). Exact at any stopping time for independent pairs. Numbers: the mean difference,
+by the asymptotic normal mixture. All e-values are natural logarithms.
 """
 
 import math
@@ -22,6 +22,8 @@ from modelrollout.analysis import dirichlet, normal_mixture
 LEAST_PAIRS = 100
 """Before that many pairs nothing is said about means: the normal law is a limit."""
 _PRIOR = (1.0, 1.0)
+_HALVINGS = 45
+"""Of an interval of shares: to 3 in 10^14, always rounded outwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +229,10 @@ def _one_sided(pairs: Discordant, *, share: float) -> float:
 
 def _edge(counts: tuple[int, int], allowed: float, *, inside: float, end: float) -> float:
     near, far = inside, end
-    for _ in range(200):
+    if near == far:
+        return end
+    for _ in range(_HALVINGS):
         middle = (near + far) / 2.0
-        if not 0.0 < middle < 1.0 or middle in {near, far}:
-            break
         fits = dirichlet.divergence(counts, law=(middle, 1.0 - middle)) <= allowed
         near, far = (middle, far) if fits else (near, middle)
     return far

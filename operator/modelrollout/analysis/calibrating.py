@@ -126,6 +126,8 @@ def calibrate(history: History, *, horizon_looks: int = HOUR) -> Noise | Uncalib
     """
     if horizon_looks < 1:
         raise ValueError(f"expected a horizon of at least one look, found {horizon_looks}")
+    if history.pods < FEWEST_PODS:
+        return too_few_pods(history.pods)
     wanting = _wanting(history)
     if wanting:
         return Uncalibrated(wanting)
@@ -179,14 +181,17 @@ def persistent(lives: Sequence[Life]) -> float:
     return max(0.0, variance - float(np.mean(1.0 / events)))
 
 
+def too_few_pods(pods: float) -> Uncalibrated:
+    """What is said of one pod alone."""
+    return Uncalibrated(f"noise shows between two pods or more; stable had {pods:.3g} at once")
+
+
 def _wanting(history: History) -> str:
     if history.hours < FEWEST_HOURS:
         return (
             f"the noise is known after {FEWEST_HOURS:.0f} h in which two halves of stable's pods "
             f"had requests; there are {history.hours:.1f} h"
         )
-    if history.pods < FEWEST_PODS:
-        return f"stable had {history.pods:.3g} pods at once: noise shows between two or more"
     events = float(np.mean(history.events_a + history.events_b))
     if events < FEWEST_EVENTS:
         return (

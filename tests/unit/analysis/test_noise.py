@@ -131,7 +131,7 @@ def halves(events: Any, *, looks: int = 720, trials: int = 1000, pods: float = 2
     [
         pytest.param(lambda: history("none", 10, 11.9, seed=1), "there are 11.9 h", id="short"),
         pytest.param(
-            lambda: halves(lambda _: (5, 5), pods=1.0), "stable had 1 pods at once", id="one-pod"
+            lambda: halves(lambda _: (5, 5), pods=1.0), "stable had 1 at once", id="one-pod"
         ),
         pytest.param(lambda: history("none", 1, 72, seed=2), "events a minute", id="1-rps"),
         pytest.param(lambda: halves(lambda _: (0, 0)), "0 events a minute", id="no-events"),

@@ -1,0 +1,78 @@
+"""The noise of a version from its source: up to three days, one question a day, one after another.
+
+A rollout never waits for it and never fails by it: whatever goes wrong becomes the reason why the
+noise is not known.
+"""
+
+import asyncio
+
+from modelrollout.adapters.prometheus import RefusedError, Source, SourceError
+from modelrollout.analysis import calibrating
+from modelrollout.analysis.noise import HOUR, Noise, Uncalibrated
+from modelrollout.api.spec import Metric, ModelRolloutSpec
+from modelrollout.metrics import history
+from modelrollout.metrics.arms import ArmSeen
+from modelrollout.metrics.history import Grown
+
+
+async def noise_of(
+    source: Source,
+    spec: ModelRolloutSpec,
+    metric: Metric,
+    *,
+    namespace: str,
+    version: str,
+    seen: ArmSeen,
+    until: float,
+    horizon_looks: int = HOUR,
+    days: int = history.DAYS,
+) -> Noise | Uncalibrated:
+    """The noise of one metric. Never raises.
+
+    Days that fail are left out; what is left may be too little.
+
+    Args:
+        source: of the metric.
+        spec: of the rollout, its preset merged, its metrics checked.
+        metric: of which the noise is.
+        namespace: of the rollout.
+        version: its name, stable's.
+        seen: what is known of it.
+        until: the history ends here, before anything is moved; seconds since the epoch.
+        horizon_looks: length of the rollout, in minutes.
+        days: how many, at least 1.
+    """
+    questions = history.asked(
+        spec,
+        metric,
+        namespace=namespace,
+        version=version,
+        seen=seen,
+        facts=source.facts,
+        until=until,
+        days=days,
+    )
+    if isinstance(questions, Uncalibrated):
+        return questions
+    found: list[Grown] = []
+    failure: Exception | None = None
+    for day in questions:
+        try:
+            matrix = await source.ask(day.text, at=day.end)
+            # A hundred thousand numbers are read: other rollouts need not wait for that.
+            found.append(await asyncio.to_thread(history.parsed, day, matrix, began=seen.pods))
+        except RefusedError as problem:
+            failure = problem
+            break
+        except (SourceError, ValueError, KeyError, TypeError) as problem:
+            failure = problem
+    if not found:
+        return Uncalibrated(f"source {source.facts.name}: {failure}")
+    return await asyncio.to_thread(_calibrated, found, horizon_looks)
+
+
+def _calibrated(days: list[Grown], horizon_looks: int) -> Noise | Uncalibrated:
+    found = history.halved(days)
+    if isinstance(found, Uncalibrated):
+        return found
+    return calibrating.calibrate(found, horizon_looks=horizon_looks)

@@ -41,7 +41,7 @@ def named(kind: str, *rest: object) -> str:
 
 def quiet() -> dict[str, Cell]:
     """A/A with independent requests, by row and traffic."""
-    found = {}
+    found: dict[str, Cell] = {}
     for rps in TRAFFIC:
         rows = {
             "nothing happens": Cell("", Scenario("", rps), 1200, more=4000, has_rivals=True),
@@ -67,7 +67,7 @@ def quiet() -> dict[str, Cell]:
 
 def noisy() -> dict[str, Cell]:
     """A/A under arm noise, with and without calibration."""
-    found = {}
+    found: dict[str, Cell] = {}
     for rps in MORE_TRAFFIC:
         for family, of in FAMILIES.items():
             for calibrated in (False, True):
@@ -79,7 +79,7 @@ def noisy() -> dict[str, Cell]:
 
 def price() -> dict[str, Cell]:
     """Regressions under arm noise, calibrated: what the calibration costs."""
-    found = {}
+    found: dict[str, Cell] = {}
     for family in POWER:
         for rps, rate in POWER_CELLS:
             name = named("price", family, rps, rate)
@@ -90,7 +90,7 @@ def price() -> dict[str, Cell]:
 
 def worse() -> dict[str, Cell]:
     """Regressions, by traffic and rate."""
-    found = {}
+    found: dict[str, Cell] = {}
     for rps in TRAFFIC:
         for rate in WORSE:
             name = named("worse", rps, rate)
@@ -100,7 +100,7 @@ def worse() -> dict[str, Cell]:
 
 def at_margin() -> dict[str, Cell]:
     """A candidate exactly at its margin."""
-    found = {}
+    found: dict[str, Cell] = {}
     early = (1, 30)
     for rps in TRAFFIC:
         rows = {
@@ -122,7 +122,7 @@ def at_margin() -> dict[str, Cell]:
 
 def no_events() -> dict[str, Cell]:
     """Nobody fails at all; the margin is one percentage point."""
-    found = {}
+    found: dict[str, Cell] = {}
     for known in (True, False):
         name = named("no events", "surveyed" if known else "not surveyed")
         scenario = Scenario(name, 2.0, candidate=0.0, stable=0.0)

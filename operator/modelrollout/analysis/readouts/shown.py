@@ -82,7 +82,7 @@ def check_alpha(alpha: float) -> None:
 
 
 def quotient(above: float, below: float) -> float:
-    """above / below for numbers of at least 0: inf for x/0, NaN for 0/0."""
+    """The quotient of numbers of at least 0: inf for x/0, NaN for 0/0."""
     if below > 0.0:
         return above / below
     return math.inf if above > 0.0 else math.nan

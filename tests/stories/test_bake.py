@@ -115,7 +115,7 @@ def test_evidence_that_a_person_answered_does_not_end_the_bake_but_new_harm_does
     world = at_rest()
     world.edit(target="v2")
     world.run(until=lambda w: w.share("v2") == 25)
-    world.versions["v2"].rates["errors"] = 0.011
+    world.versions["v2"].rates["errors"] = 0.0105
     world.run(until=lambda w: "may be harmful" in w.status.message)
     world.say("promote", "id-1 despite='known and accepted'")
     world.step()

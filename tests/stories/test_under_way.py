@@ -139,7 +139,7 @@ def test_row_21_promote_by_a_person_skips_steps() -> None:
 
 def test_row_21_promote_is_refused_while_harm_evidence_stands_unless_despite() -> None:
     world = at_share(25)
-    world.versions["v2"].rates["errors"] = 0.011
+    world.versions["v2"].rates["errors"] = 0.0085
     world.run(
         until=lambda w: "may be harmful" in w.status.message or w.status.phase == "RolledBack"
     )

@@ -1,10 +1,11 @@
 """From e-values to the verdict of one metric, the same for rates and means."""
 
+import math
 from dataclasses import dataclass
 
 from modelrollout.analysis import combining
 from modelrollout.analysis.questions import Question
-from modelrollout.analysis.verdicts import Because, Verdict
+from modelrollout.analysis.verdicts import Because, Spending, Verdict
 
 NOISY = 2.0
 """Dispersion from which noise, and not traffic, is named as the reason for no conclusion."""
@@ -20,19 +21,43 @@ class LogEs:
     limit: float | None = None
 
 
-def verdict(log_es: LogEs, question: Question, *, tries: int) -> Verdict:
+def verdict(
+    log_es: LogEs, question: Question, *, tries: int, spending: Spending | None = None
+) -> Verdict:
     """What is shown on this metric's own evidence, the gravest first."""
-    harm = combining.log_threshold(question.false_rollback, tries=tries)
     promotion = combining.log_threshold(question.false_promotion, tries=tries)
-    # Comparison and limit share one error rate: their average, not the larger of the two.
-    asked = [log_e for log_e in (log_es.harm, log_es.limit) if log_e is not None]
-    if combining.average_log_e(asked) >= harm:
+    alarmed = (
+        _averaged(log_es) >= combining.log_threshold(question.false_rollback, tries=tries)
+        if spending is None
+        else spent_alarm(spending, log_es)
+    )
+    if alarmed:
         return Verdict.WORSE
     if log_es.better >= promotion:
         return Verdict.BETTER
     if log_es.not_worse is not None and log_es.not_worse >= promotion:
         return Verdict.NOT_WORSE
     return Verdict.UNDECIDED
+
+
+def _averaged(log_es: LogEs) -> float:
+    # Comparison and limit share one error rate: their average, not the larger of the two.
+    return combining.average_log_e(
+        [log_e for log_e in (log_es.harm, log_es.limit) if log_e is not None]
+    )
+
+
+def spent_alarm(spending: Spending, log_es: LogEs) -> bool:
+    """Harm where alpha is spent exactly; a limit of the same metric has an alpha of its own.
+
+    Once the law has ended, the e-process may use what is left of alpha: their errors add up.
+    """
+    if spending.alarm:
+        return True
+    left = spending.alpha - spending.error if spending.boundary is None else 0.0
+    if left > 0 and log_es.harm >= -math.log(left):
+        return True
+    return log_es.limit is not None and log_es.limit >= -math.log(spending.alpha)
 
 
 def because(question: Question, *, grey: bool, dispersion: float) -> Because:

@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from modelrollout.analysis.spending import Plan
+
 
 class QuestionError(ValueError):
     """The question cannot be asked as written; the message says what to change."""
@@ -93,7 +95,9 @@ class Question:
     `planned_events` is how many events (for means: observations) both arms together are expected
     to see over the whole plan. It only tunes where the test is most sensitive, never its error
     rate, and is frozen when evidence begins. `usual_rate` is the stable version's share of events
-    in the hours before the rollout, if known: bets then start from it.
+    in the hours before the rollout, if known: bets then start from it. `spending`, of a rate whose
+    harm is any worsening: exact conditional spending decides about harm, by this plan; its alpha is
+    the metric's own part of the error. Without it the e-process decides.
     """
 
     kind: Kind = Kind.RATE
@@ -106,6 +110,7 @@ class Question:
     false_promotion: float = 0.05
     planned_events: float | None = None
     usual_rate: float | None = None
+    spending: Plan | None = None
 
     def __post_init__(self) -> None:
         self._check_error_rates()
@@ -144,6 +149,13 @@ class Question:
             raise QuestionError(f"planned_events is a positive number, found {planned}")
         if self.kind is Kind.RATE and usual is not None:
             _expect_share("usual_rate", usual)
+        if self.spending is not None and (
+            self.kind is not Kind.RATE or self.roll_back_when is not RollBackWhen.WORSE
+        ):
+            raise QuestionError(
+                "error is spent exactly on rates of which any worsening is harm; means, and harm "
+                "beyond a margin, are decided by their e-process"
+            )
 
 
 def _expect_share(what: str, *values: float | None) -> None:

@@ -19,7 +19,7 @@ from modelrollout.analysis import (
 from modelrollout.analysis.concluding import LogEs
 from modelrollout.analysis.questions import Better, Question, RollBackWhen
 from modelrollout.analysis.rates import RateEvidence
-from modelrollout.analysis.verdicts import Because, Bounds, Judgement, Verdict
+from modelrollout.analysis.verdicts import Because, Bounds, Judgement, Spending, Verdict
 
 COMMON = 0.1
 """From this share on events are common: the ratio's interval is that of two normal means."""
@@ -29,8 +29,7 @@ def judge(evidence: RateEvidence, question: Question, *, tries: int = 1) -> Judg
     """The judgement of a rate; a pure function of evidence and question."""
     evidence = rates.prepared(evidence, question)
     sums = evidence.standardised
-    fitted = (sums.candidate + 0.5) / (sums.stable + 0.5)
-    reading = _Reading(evidence, question, tries, evidence.noise.dispersion(fitted))
+    reading = _Reading(evidence, question, tries, rates.dispersion(evidence))
     log_es = reading.log_es()
     verdict, because = reading.conclusion(log_es)
     seen = evidence.looks > 0
@@ -51,6 +50,7 @@ def judge(evidence: RateEvidence, question: Question, *, tries: int = 1) -> Judg
         log_e_better=log_es.better,
         log_e_limit=log_es.limit,
         threshold=tries / question.false_rollback,
+        spending=reading.spending(),
         promotion_threshold=tries / question.false_promotion,
         margin_in_force=reading.margin(),
         claimable_margin=reading.claimable(log_es),
@@ -113,8 +113,22 @@ class _Reading:
         logs = np.asarray(self.evidence.beyond) / self.dispersion
         return mixtures.log_mean_exp(logs, np.log(bets.HARM_WEIGHTS))
 
+    def spending(self) -> Spending | None:
+        spent, plan = self.evidence.spent, self.question.spending
+        if spent is None or plan is None:
+            return None
+        return Spending(
+            alarm=spent.alarm,
+            events=spent.events,
+            boundary=None if spent.has_ended else spent.boundary,
+            error=spent.error,
+            alpha=plan.alpha,
+        )
+
     def conclusion(self, log_es: LogEs) -> tuple[Verdict, Because | None]:
-        verdict = concluding.verdict(log_es, self.question, tries=self.tries)
+        verdict = concluding.verdict(
+            log_es, self.question, tries=self.tries, spending=self.spending()
+        )
         if verdict is not Verdict.UNDECIDED:
             return verdict, None
         if self.evidence.looks == 0:

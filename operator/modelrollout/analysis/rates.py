@@ -9,11 +9,12 @@ from typing import Self
 
 import numpy as np
 
-from modelrollout.analysis import bets, projected
+from modelrollout.analysis import bets, projected, spending
 from modelrollout.analysis.counts import RateCounts
 from modelrollout.analysis.dispersion import NoiseSums
 from modelrollout.analysis.questions import Question, RollBackWhen
 from modelrollout.analysis.ratio import RatioSums
+from modelrollout.analysis.spending import Spent
 
 DEFAULT_INFORMATION = 20.0
 """Planned information when nothing is known: an hour at 10 requests/s and 0.5 % errors."""
@@ -66,6 +67,7 @@ class RateEvidence:
         compared: all bad outcomes and trials of looks that compare.
         within: log capital of each bet on "within the margin".
         beyond: log capital of each bet on "beyond the margin".
+        spent: state of the exact conditional spending; None where the e-process decides.
     """
 
     information: float
@@ -81,14 +83,24 @@ class RateEvidence:
     compared: bets.Past = field(default_factory=bets.Past)
     within: tuple[float, ...] = ()
     beyond: tuple[float, ...] = ()
+    spent: Spent | None = None
 
 
 def fresh(question: Question) -> RateEvidence:
     """Before the first look. The planned information is frozen here, as validity asks."""
     planned = question.planned_events
     information = DEFAULT_INFORMATION if planned is None else max(1.0, planned * RAMP_SPREAD)
-    bare = RateEvidence(information=float(f"{information:.2g}"), usual=question.usual_rate)
+    bare = RateEvidence(
+        information=float(f"{information:.2g}"),
+        usual=question.usual_rate,
+        spent=Spent() if _can_spend(question, information=information) else None,
+    )
     return prepared(bare, question)
+
+
+def _can_spend(question: Question, *, information: float) -> bool:
+    # Frozen with the plan: which test decides must not depend on what the looks bring.
+    return question.spending is not None and information <= spending.MOST_INFORMATION
 
 
 def held(evidence: RateEvidence, question: Question) -> bets.Beliefs:
@@ -119,11 +131,11 @@ def advance(
         stable=evidence.stable + stable,
     )
     if candidate.trials == 0 or stable.trials == 0:
-        return evidence
+        return replace(evidence, spent=_spend(evidence, question, candidate, stable))
     n_c, x_c, n_s, x_s = candidate.trials, candidate.events, stable.trials, stable.events
     bad_c = bets.oriented(question, trials=n_c, events=x_c)
     bad_s = bets.oriented(question, trials=n_s, events=x_s)
-    return replace(
+    after = replace(
         evidence,
         looks=evidence.looks + 1,
         share=n_c / (n_c + n_s),
@@ -135,6 +147,34 @@ def advance(
         compared=evidence.compared.then(n_c=n_c, x_c=bad_c, n_s=n_s, x_s=bad_s),
         fading=evidence.fading.then(n_c=n_c, x_c=bad_c, n_s=n_s, x_s=bad_s, keep=bets.FADE),
     )
+    return replace(after, spent=_spend(after, question, candidate, stable))
+
+
+def _spend(
+    evidence: RateEvidence, question: Question, candidate: RateCounts, stable: RateCounts
+) -> Spent | None:
+    if evidence.spent is None or question.spending is None:
+        return evidence.spent
+    bad_c, bad_s = (
+        RateCounts(one.trials, bets.oriented(question, trials=one.trials, events=one.events))
+        for one in (candidate, stable)
+    )
+    try:
+        return spending.advance(
+            evidence.spent,
+            question.spending,
+            candidate=bad_c,
+            stable=bad_s,
+            dispersion=dispersion(evidence),
+        )
+    except spending.SpendingError:
+        return evidence.spent.end()
+
+
+def dispersion(evidence: RateEvidence) -> float:
+    """How much more the looks vary than independent requests would, at least 1."""
+    sums = evidence.standardised
+    return evidence.noise.dispersion((sums.candidate + 0.5) / (sums.stable + 0.5))
 
 
 def _bet_within(

@@ -14,6 +14,7 @@ from modelrollout.analysis.means import MeanEvidence, Moments, Spread
 from modelrollout.analysis.questions import Kind
 from modelrollout.analysis.rates import RateEvidence, Standardised
 from modelrollout.analysis.ratio import RatioSums
+from modelrollout.analysis.spending import Spent
 
 
 class EvidenceError(ValueError):
@@ -68,6 +69,7 @@ def _rate_to_json(sums: RateEvidence) -> dict[str, Any]:
         "compared": _row(sums.compared),
         "within": list(sums.within),
         "beyond": list(sums.beyond),
+        "spent": None if sums.spent is None else sums.spent.to_json(),
     }
 
 
@@ -89,6 +91,8 @@ def _rate_from_json(stored: Mapping[str, Any]) -> RateEvidence:
         compared=Past(*stored["compared"]),
         within=tuple(map(float, stored["within"])),
         beyond=tuple(map(float, stored["beyond"])),
+        # Evidence from before there was spending goes on as it began.
+        spent=Spent.from_json(stored["spent"]) if stored.get("spent") is not None else None,
     )
 
 

@@ -53,6 +53,26 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
+class Spending:
+    """Where exact conditional spending of a metric stands.
+
+    Attributes:
+        alarm: it was raised, now or in an earlier look.
+        events: bad outcomes of the candidate so far.
+        boundary: how many of them raise the alarm at this look; None when the law has ended, and
+            the e-process has what is left of alpha.
+        error: spent so far.
+        alpha: this metric's part of the stated error.
+    """
+
+    alarm: bool
+    events: int
+    boundary: int | None
+    error: float
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """The state of one metric after a look.
 
@@ -63,6 +83,7 @@ class Judgement:
     `margin_in_force`, `claimable_margin`: absolute units. `remaining_candidate_trials`: how many
     more candidate observations show "not worse" if both versions are equal, an estimate.
     `spread_from`: of a mean whose spread is known, None otherwise.
+    `spending`: where exact conditional spending decides about harm, None where the e-process does.
     """
 
     verdict: Verdict
@@ -88,3 +109,4 @@ class Judgement:
     grey: bool
     dispersion: float
     spread_from: SpreadFrom | None = None
+    spending: Spending | None = None

@@ -372,6 +372,14 @@ class ErrorRate(Part):
     false_promotion: Annotated[Share, Field(description="Of a model at its margin.")] = 0.05
 
 
+class HarmTest(StrEnum):
+    """Which test decides about harm in rates of which any worsening is harm."""
+
+    AUTO = "Auto"
+    SPENDING = "Spending"
+    E_PROCESS = "EProcess"
+
+
 class Analysis(Part):
     """How the evidence is read and weighed."""
 
@@ -390,6 +398,14 @@ class Analysis(Part):
         Field(pattern=scalars.NAME, max_length=63, description="Metrics of a known server."),
     ] = None
     error_rate: ErrorRate = ErrorRate()
+    harm_test: Annotated[
+        HarmTest,
+        Field(
+            description="Which test decides that a rate is worse. Spending: exact, the fastest "
+            "until the plan ends. EProcess: open-ended. Auto: Spending, but EProcess where the "
+            "service's own history shows noise that independent requests would not have."
+        ),
+    ] = HarmTest.AUTO
     metrics: Annotated[
         list[Metric], Field(max_length=20, description="What is compared, candidate with stable.")
     ] = Field(default_factory=list)

@@ -7,7 +7,7 @@ arms, nothing happens to its evidence: missing data never counts for or against 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -20,6 +20,7 @@ from modelrollout.api import scalars
 from modelrollout.api.spec import Metric, ModelRolloutSpec
 from modelrollout.domain import questions
 from modelrollout.domain.observed import Look, Pair
+from modelrollout.domain.questions import Known
 from modelrollout.domain.reasons import Code, Reason
 
 
@@ -47,43 +48,31 @@ class Book:
         split: whether requests arrive in the shares decided, of the present step.
         asked: the question of each metric.
         looked: looks that came through since the present share was decided.
-        usual: stable's value per metric before the rollout.
-        planned_requests: requests of both arms expected until the deadline.
+        known: before the first look.
     """
 
     entries: Mapping[str, Entry]
     split: Split
     asked: Mapping[str, Question]
     looked: int = 0
-    usual: Mapping[str, float] = field(default_factory=dict)
-    planned_requests: float = 0.0
+    known: Known = questions.NOTHING_KNOWN
 
 
-def fresh(
-    spec: ModelRolloutSpec,
-    *,
-    usual: Mapping[str, float] | None = None,
-    planned_requests: float = 0.0,
-) -> Book:
-    """No evidence yet.
-
-    Args:
-        spec: of the rollout.
-        usual: stable's value per metric before the rollout, where it is known.
-        planned_requests: requests of both arms expected until the deadline, 0 when unknown.
-    """
-    return _read(spec, {}, usual=usual or {}, planned=planned_requests)
+def fresh(spec: ModelRolloutSpec, known: Known = questions.NOTHING_KNOWN) -> Book:
+    """No evidence yet."""
+    return _read(spec, {}, known=known)
 
 
 def opened(spec: ModelRolloutSpec, text: str) -> Book:
     """The evidence as stored, with metrics that are new or were edited at their beginning."""
     stored = json.loads(text) if text else {}
-    book = _read(
-        spec,
-        stored.get("metrics", {}),
+    known = Known(
         usual={str(k): float(v) for k, v in stored.get("usual", {}).items()},
-        planned=float(stored.get("planned", 0.0)),
+        requests=float(stored.get("planned", 0.0)),
+        looks=int(stored.get("looks", 0)),
+        tries=int(stored.get("tries", 1)),
     )
+    book = _read(spec, stored.get("metrics", {}), known=known)
     guard, looked = Split.from_json(stored.get("split")), int(stored.get("looked", 0))
     return replace(book, split=guard, looked=looked)
 
@@ -92,15 +81,14 @@ def _read(
     spec: ModelRolloutSpec,
     kept: Mapping[str, Any],
     *,
-    usual: Mapping[str, float],
-    planned: float,
+    known: Known,
 ) -> Book:
-    asked = questions.asked(spec, planned_requests=planned, usual=usual)
+    asked = questions.asked(spec, known)
     entries = {
         metric.name: _entry(metric, asked[metric.name], kept.get(metric.name))
         for metric in spec.analysis.metrics
     }
-    return Book(entries, split.fresh(), asked, usual=usual, planned_requests=planned)
+    return Book(entries, split.fresh(), asked, known=known)
 
 
 def _entry(metric: Metric, question: Question, stored: Mapping[str, Any] | None) -> Entry:
@@ -135,8 +123,10 @@ def closed(book: Book) -> str:
         "metrics": metrics,
         "split": book.split.to_json(),
         "looked": book.looked,
-        "usual": dict(book.usual),
-        "planned": book.planned_requests,
+        "usual": dict(book.known.usual),
+        "planned": book.known.requests,
+        "looks": book.known.looks,
+        "tries": book.known.tries,
     }
     return json.dumps(stored, separators=(",", ":"))
 
@@ -221,7 +211,7 @@ def request_counts(look: Look, *, spec: ModelRolloutSpec) -> tuple[int, int]:
 
 def restarted(book: Book, spec: ModelRolloutSpec) -> Book:
     """No evidence any more, but what is known of stable and the traffic."""
-    return fresh(spec, usual=book.usual, planned_requests=book.planned_requests)
+    return fresh(spec, book.known)
 
 
 def new_step(book: Book) -> Book:

@@ -129,7 +129,11 @@ def _worse(metric: Metric, judgement: Judgement) -> str:
         return "outside its limit"
     if questions.roll_back_when(metric) == "WorseThanMargin":
         return "worse than its margin tolerates"
-    return "worse than stable" + (", within its margin" if _within(judgement) else "")
+    chance, spending = "", judgement.spending
+    if spending is not None and spending.boundary is not None:
+        chance = f" ({spending.events:,} bad outcomes, chance ends at {spending.boundary - 1:,})"
+    within = ", within its margin" if _within(judgement) else ""
+    return f"worse than stable{within}{chance}"
 
 
 def _within(judgement: Judgement) -> bool:
@@ -209,12 +213,17 @@ def loud(weighed: Weighed) -> Reason | None:
     """Evidence of harm that is too loud for a step to advance."""
     if weighed.quiet:
         return None
+    name = weighed.culprit
+    return Reason(Code.UNDECIDED, f"{name} may be harmful: {_evidence_of_harm(weighed)}")
+
+
+def _evidence_of_harm(weighed: Weighed) -> str:
+    spending = weighed.judgements[weighed.culprit].spending
+    if spending is not None and spending.boundary is not None:
+        return f"{spending.events:,} bad outcomes, a rollback needs {spending.boundary:,} by now"
     needed = math.exp(weighed.threshold)
     found = math.exp(min(weighed.log_e_harm, 50.0))
-    return Reason(
-        Code.UNDECIDED,
-        f"{weighed.culprit} may be harmful: e-value {found:.3g}, a rollback needs {needed:.3g}",
-    )
+    return f"e-value {found:.3g}, a rollback needs {needed:.3g}"
 
 
 def missing(book: Book, weighed: Weighed) -> Reason | None:

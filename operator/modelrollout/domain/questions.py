@@ -1,16 +1,45 @@
 """The metrics of the spec as questions to the evidence, with every default filled in."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from modelrollout.analysis import questions
+from modelrollout.analysis import questions, spending
 from modelrollout.analysis.questions import Kind, Question
-from modelrollout.api.spec import Margin, Metric, ModelRolloutSpec, Role, RollBackWhen
+from modelrollout.api.spec import (
+    HarmTest,
+    Margin,
+    Metric,
+    ModelRolloutSpec,
+    OnInconclusive,
+    Role,
+    RollBackWhen,
+)
 
 _DEFAULT_MARGINS = {
     "rate": Margin(relative="50%", absolute=0.001),
     "latency": Margin(absolute=0.01),
     "mean": Margin(relative="1%"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known before the first look, and frozen then.
+
+    Attributes:
+        usual: stable's value per metric before the rollout, where it is known.
+        requests: of both arms, expected until the deadline; 0 when unknown.
+        looks: expected until the answer, the ramp and the bake included; 0 when unknown.
+        tries: which try of this candidate it is, from 1.
+    """
+
+    usual: Mapping[str, float] = field(default_factory=dict)
+    requests: float = 0.0
+    looks: int = 0
+    tries: int = 1
+
+
+NOTHING_KNOWN = Known()
 
 
 def kind_of(metric: Metric) -> str:
@@ -33,34 +62,22 @@ def roll_back_when(metric: Metric) -> RollBackWhen:
     return RollBackWhen.WORSE if plain else RollBackWhen.WORSE_THAN_MARGIN
 
 
-def asked(
-    spec: ModelRolloutSpec,
-    *,
-    planned_requests: float = 0.0,
-    usual: Mapping[str, float] | None = None,
-) -> dict[str, Question]:
+def asked(spec: ModelRolloutSpec, known: Known = NOTHING_KNOWN) -> dict[str, Question]:
     """One question per metric, by name, in the order of the spec.
 
     Args:
         spec: of the rollout, its preset already merged.
-        planned_requests: requests of both arms expected until the deadline, 0 when unknown.
-        usual: stable's value per metric before the rollout, where it is known.
+        known: before the first look.
     """
-    known = usual or {}
     return {
-        metric.name: _question(
-            metric, spec=spec, planned_requests=planned_requests, usual=known.get(metric.name)
-        )
-        for metric in spec.analysis.metrics
+        metric.name: _question(metric, spec=spec, known=known) for metric in spec.analysis.metrics
     }
 
 
-def _question(
-    metric: Metric, *, spec: ModelRolloutSpec, planned_requests: float, usual: float | None
-) -> Question:
+def _question(metric: Metric, *, spec: ModelRolloutSpec, known: Known) -> Question:
     margin, limit = margin_of(metric), metric.limit
     is_rate = metric.mean is None
-    rate = usual if is_rate and usual is not None else None
+    rate = known.usual.get(metric.name) if is_rate else None
     return Question(
         kind=Kind.RATE if is_rate else Kind.MEAN,
         better=questions.Better(metric.better),
@@ -70,9 +87,32 @@ def _question(
         roll_back_when=questions.RollBackWhen(roll_back_when(metric)),
         false_rollback=spec.analysis.error_rate.false_rollback,
         false_promotion=spec.analysis.error_rate.false_promotion,
-        planned_events=planned_requests * (rate or 0.0) or None,
+        planned_events=known.requests * (rate or 0.0) or None,
         usual_rate=rate,
+        spending=_spending(metric, spec=spec, known=known),
     )
+
+
+def _spending(metric: Metric, *, spec: ModelRolloutSpec, known: Known) -> spending.Plan | None:
+    """How the metric's part of the stated error is spent; None where its e-process decides."""
+    tests_equality = metric.mean is None and roll_back_when(metric) is RollBackWhen.WORSE
+    if not (tests_equality and known.looks and metric.role is not Role.WATCH):
+        return None
+    if spec.analysis.harm_test is HarmTest.E_PROCESS:
+        return None
+    part = part_of_error(spec, tries=known.tries)
+    # The ramp holds where harm seems likely, so the weights follow the outcome a little.
+    alpha = spending.HELD * part / (2.0 if metric.limit else 1.0)
+    return spending.Plan(alpha, known.looks, after_deadline=_may_go_on(spec))
+
+
+def part_of_error(spec: ModelRolloutSpec, *, tries: int) -> float:
+    """Each judged metric's part of the false rollbacks stated; the k-th try has a k-th of it."""
+    return spec.analysis.error_rate.false_rollback / (max(1, len(judged(spec))) * tries)
+
+
+def _may_go_on(spec: ModelRolloutSpec) -> bool:
+    return spec.on_inconclusive is OnInconclusive.HOLD or spec.bake is not None
 
 
 def judged(spec: ModelRolloutSpec) -> tuple[str, ...]:

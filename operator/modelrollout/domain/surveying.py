@@ -72,13 +72,29 @@ def _book(turn: Pass, look: Look) -> book.Book:
 def _learn(turn: Pass, look: Look) -> None:
     _, stable_requests = book.request_counts(look, spec=turn.spec)
     rate = stable_requests / (look.end - look.start)
-    planned = rate * turn.spec.deadline
-    turn.put_book(book.fresh(turn.spec, usual=_usual(look), planned_requests=planned))
     turn.put(look=None)
     turn.put_rollout(surveyed=True, requests_per_s=rate)
     turn.choose_weights(steps.weights_for(rate))
-    if turn.refused is None:
-        _forecast(turn, look, rate=rate)
+    length_s = _forecast(turn, look, rate=rate) if turn.refused is None else 0.0
+    known = questions.Known(
+        usual=_usual(look),
+        requests=rate * turn.spec.deadline,
+        looks=_looks(turn, length_s),
+        tries=turn.rollout.number,
+    )
+    turn.put_book(book.fresh(turn.spec, known))
+
+
+def _looks(turn: Pass, forecast_s: float) -> int:
+    """Looks until the answer is expected: the ramp at least, the deadline at most, then the bake.
+
+    It tells when error is best spent. A bake without a held-back control compares nothing.
+    """
+    spec = turn.spec
+    ramp_s = sum(length_s for _, length_s in steps.weights_over_time(turn.steps()))
+    until_s = min(max(ramp_s, forecast_s), max(spec.deadline, ramp_s))
+    bake_s = spec.bake.duration if spec.bake is not None and spec.bake.holdback else 0.0
+    return max(1, round((until_s + bake_s) / spec.analysis.interval))
 
 
 def _usual(look: Look) -> Mapping[str, float]:
@@ -96,20 +112,25 @@ def _value(counts: Counts | None) -> float | None:
             return None
 
 
-def _forecast(turn: Pass, look: Look, *, rate: float) -> None:
-    """Says how long the slowest metric takes at this traffic; warns when it takes too long."""
+def _forecast(turn: Pass, look: Look, *, rate: float) -> float:
+    """Says how long the slowest metric takes at this traffic; warns when it takes too long.
+
+    Returns:
+        The length in seconds, infinite where there will be no answer, 0 where nothing can be said.
+    """
     forecasts = {
         name: forecast
         for name in questions.judged(turn.spec)
         if (forecast := _of_metric(turn, look, name, rate=rate)) is not None
     }
     if not forecasts:
-        return
+        return 0.0
     slowest = max(forecasts, key=lambda name: _length(forecasts[name]))
     turn.put_rollout(forecast=f"{slowest}: {forecasts[slowest].sentence}"[:1024])
     if not forecasts[slowest].answerable:
         sentence = f"{slowest}: {forecasts[slowest].sentence}"
         turn.tell(Code.CANNOT_ANSWER_IN_TIME, sentence, warning=True)
+    return _length(forecasts[slowest])
 
 
 def _length(forecast: duration.Forecast) -> float:

@@ -33,8 +33,9 @@ class Weighed:
     Attributes:
         judgements: by metric name.
         log_e_harm: of the weighted average over guardrails and goals.
-        threshold: what it must reach to roll back, likewise a logarithm.
-        culprit: the metric that contributes most, "" without any.
+        threshold: what it must reach to roll back where e-processes decide, likewise a logarithm.
+        culprit: the metric that shows harm; else the one that contributes most, "" without any.
+        harmful: the evidence of harm has reached its threshold.
         missing: judged metrics that have no data.
         unproven: judged metrics that do not show yet what they must.
         split_leans: evidence against the split, in one sentence, "" when it stands.
@@ -44,14 +45,10 @@ class Weighed:
     log_e_harm: float
     threshold: float
     culprit: str
+    harmful: bool
     missing: tuple[str, ...]
     unproven: tuple[str, ...]
     split_leans: str
-
-    @property
-    def harmful(self) -> bool:
-        """The evidence of harm has reached its threshold."""
-        return self.log_e_harm >= self.threshold
 
     @property
     def quiet(self) -> bool:
@@ -72,12 +69,22 @@ def weighed(
     """
     judged = questions.judged(spec)
     log_es = [_log_e_harm(said[name]) for name in judged]
-    rates = spec.analysis.error_rate
+    averaged = [name for name in judged if said[name].spending is None]
+    # Metrics that spend have each its part of the error; the others share what is left by their
+    # average. All together are the whole of it.
+    alpha = questions.part_of_error(spec, tries=tries) * max(1, len(averaged))
+    threshold = combining.log_threshold(alpha)
+    together = [_log_e_harm(said[name]) for name in averaged]
+    alarmed = [name for name in judged if said[name].spending and _worse(said[name])]
+    if together and combining.average_log_e(together) >= threshold:
+        alarmed.append(averaged[combining.blame(together)])
+    blamed = judged[combining.blame(log_es)] if judged else ""
     return Weighed(
         judgements=said,
         log_e_harm=combining.average_log_e(log_es),
-        threshold=combining.log_threshold(rates.false_rollback, tries=tries),
-        culprit=judged[combining.blame(log_es)] if judged else "",
+        threshold=threshold,
+        culprit=alarmed[0] if alarmed else blamed,
+        harmful=bool(alarmed),
         missing=tuple(
             name
             for name in judged
@@ -93,6 +100,10 @@ def _log_e_harm(judgement: Judgement) -> float:
     if judgement.log_e_limit is None:
         return judgement.log_e_harm
     return combining.average_log_e([judgement.log_e_harm, judgement.log_e_limit])
+
+
+def _worse(judgement: Judgement) -> bool:
+    return judgement.verdict is Verdict.WORSE
 
 
 def _unproven(

@@ -74,6 +74,7 @@ def test_defaults_are_scalars_of_the_spec_outside_lists() -> None:
     assert given == {
         ".spec.analysis.errorRate.falsePromotion": 0.05,
         ".spec.analysis.errorRate.falseRollback": 0.02,
+        ".spec.analysis.harmTest": "Auto",
         ".spec.analysis.interval": "30s",
         ".spec.analysis.source": "default",
         ".spec.analysis.warmUp": "30s",

@@ -101,7 +101,8 @@ def share_interval(pairs: Discordant, *, alpha: float = 0.05) -> tuple[float, fl
     Raises:
         ValueError: on an alpha outside (0, 1).
     """
-    _check_alpha(alpha)
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"expected an alpha above 0 and below 1, found {alpha}")
     counts = (pairs.worse, pairs.better)
     total = sum(counts)
     if total == 0:
@@ -242,11 +243,6 @@ def _checked_share(share: float) -> float:
     if not 0.0 < share < 1.0:
         raise ValueError(f"expected a share between 0 and 1, both excluded, found {share}")
     return share
-
-
-def _check_alpha(alpha: float) -> None:
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f"expected an alpha above 0 and below 1, found {alpha}")
 
 
 def _expect_whole(name: str, value: object) -> None:

@@ -135,7 +135,7 @@ def _named(kind: str, rows: Mapping[str, Cell], rps: float) -> dict[str, Cell]:
     return {names[row]: replace(cell, name=names[row]) for row, cell in rows.items()}
 
 
-def rows(kind: str, cells: Mapping[str, Cell]) -> list[str]:
+def rows(kind: str, cells: Mapping[str, object]) -> list[str]:
     """Row names of a kind, in order."""
     parts = [name.split(" / ") for name in cells]
     return list(dict.fromkeys(part[1] for part in parts if part[0] == kind))

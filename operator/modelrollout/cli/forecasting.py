@@ -1,7 +1,7 @@
-"""`modelrollout plan`: the steps of a rollout and how long they take, from the file alone."""
+"""What `modelrollout plan` foresees: from the file, and from what is known of the service."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from modelrollout.analysis.questions import Question
 from modelrollout.api import scalars
@@ -10,10 +10,16 @@ from modelrollout.cli.failing import Failure
 from modelrollout.domain import questions, steps
 from modelrollout.domain.steps import PauseStep, Step, WeightStep
 from modelrollout.metrics import presets
-from modelrollout.planning import duration
+from modelrollout.planning import duration, power, simulating
+from modelrollout.planning.duration import Forecast
+from modelrollout.planning.power import Course, Smallest
+from modelrollout.planning.schedule import Schedule, Service
+from modelrollout.planning.simulating import Simulated
 
 ALL = ""
 """The name under which a value stands for all metrics of its kind."""
+RUNS = 200
+"""Simulated rollouts of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +43,80 @@ class Traffic:
         return {*self.rates, *self.means, *self.deviations} - {ALL}
 
 
-def text(spec: ModelRolloutSpec, traffic: Traffic) -> str:
-    """The steps, and what can be said of their length, ending in a newline.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One weight of the plan: share in parts of ten thousand, least length, candidate requests."""
+
+    share: int
+    least_s: float
+    candidate_requests: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Simulated rollouts: of a healthy candidate, and of one that is worse by `worse_by`."""
+
+    healthy: Simulated
+    worse_by: float | None
+    harmful: Simulated | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is foreseen of one metric.
+
+    Attributes:
+        metric: its name.
+        is_share: a rate, not a mean.
+        stable: value of the stable version.
+        smallest: regressions that are seen with 80 %.
+        course: of the smallest regression that is seen until the end of the steps, or until the
+            deadline where none is until then; None where none is seen at all.
+        forecast: how long a healthy candidate takes.
+        promoted: chance that a healthy candidate is shown to be not worse by the deadline.
+        trial: the simulated figures, where asked for.
+    """
+
+    metric: str
+    is_share: bool
+    stable: float
+    smallest: Smallest
+    course: Course | None
+    forecast: Forecast
+    promoted: float
+    trial: Trial | None = None
+
+    @property
+    def seen(self) -> float | None:
+        """The regression of `course`."""
+        return self.smallest.by_step[-1] or self.smallest.by_deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A rollout as foreseen.
+
+    Attributes:
+        target: name of the candidate.
+        steps: as compiled.
+        bake_s: length of the bake, 0 for none.
+        deadline_s: of the rollout.
+        rows: the weights in order; without requests where the traffic is unknown.
+        outlooks: of the judged metrics that enough is known of.
+        asks: what to give for the others, one sentence each.
+    """
+
+    target: str
+    steps: tuple[Step, ...]
+    bake_s: float
+    deadline_s: float
+    rows: tuple[Row, ...]
+    outlooks: tuple[Outlook, ...]
+    asks: tuple[str, ...]
+
+
+def foreseen(spec: ModelRolloutSpec, traffic: Traffic, *, simulate: bool = False) -> Plan:
+    """The plan with all that can be said of it.
 
     Raises:
         Failure: on a strategy that no rollout can follow, or values that are none.
@@ -50,76 +128,147 @@ def text(spec: ModelRolloutSpec, traffic: Traffic) -> str:
     known = {metric.name for metric in spec.analysis.metrics}
     if strange := traffic.named() - known:
         raise Failure(f"expected a metric of the file ({_listed(known)}), saw {_listed(strange)}")
-    chosen = steps.weights_for(traffic.requests_per_s)
     try:
-        plan = steps.compiled(spec, chosen=chosen)
-        lines = [*_steps(spec, plan), *_answers(spec, plan, traffic)]
+        return _foreseen(spec, traffic, simulate=simulate)
     except ValueError as problem:
         raise Failure(str(problem)) from None
-    return "\n".join(lines) + "\n"
 
 
 def _listed(names: set[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def _steps(spec: ModelRolloutSpec, plan: Sequence[Step]) -> list[str]:
-    least_s = sum(_least_s(step) for step in plan)
-    bake = f"bake for {scalars.duration(spec.bake.duration)}" if spec.bake else ""
-    ends = [f"  {len(plan) + 1}. {bake}"] if bake else []
-    people = sum(isinstance(step, PauseStep) and step.approval for step in plan)
-    waits = f", and {people} approval{'s' if people > 1 else ''}" if people else ""
-    return [
-        f"to {spec.target} in {len(plan)} steps:",
-        *(f"  {at}. {step}" for at, step in enumerate(plan, start=1)),
-        *ends,
-        f"at least {scalars.duration(least_s)} until the promotion{waits}",
-    ]
+def _foreseen(spec: ModelRolloutSpec, traffic: Traffic, *, simulate: bool) -> Plan:
+    plan = steps.compiled(spec, chosen=steps.weights_for(traffic.requests_per_s))
+    answers = list(_answers(spec, plan, traffic, simulate=simulate))
+    return Plan(
+        target=spec.target,
+        steps=plan,
+        bake_s=spec.bake.duration if spec.bake else 0.0,
+        deadline_s=spec.deadline,
+        rows=tuple(_rows(plan, traffic)),
+        outlooks=tuple(answer for answer in answers if isinstance(answer, Outlook)),
+        asks=tuple(answer for answer in answers if isinstance(answer, str)),
+    )
 
 
-def _least_s(step: Step) -> float:
-    return step.min_duration_s if isinstance(step, WeightStep) else step.duration_s
+def _rows(plan: Sequence[Step], traffic: Traffic) -> Iterator[Row]:
+    for step in plan:
+        if isinstance(step, WeightStep):
+            per_s = traffic.requests_per_s * step.share / scalars.PARTS
+            yield Row(step.share, step.min_duration_s, per_s * step.min_duration_s)
 
 
-def _answers(spec: ModelRolloutSpec, plan: Sequence[Step], traffic: Traffic) -> list[str]:
+def least_s(plan: Sequence[Step]) -> float:
+    """Seconds that the steps take at least."""
+    return sum(
+        step.duration_s if isinstance(step, PauseStep) else step.min_duration_s for step in plan
+    )
+
+
+def _answers(
+    spec: ModelRolloutSpec, plan: Sequence[Step], traffic: Traffic, *, simulate: bool
+) -> Iterator[Outlook | str]:
     judged = questions.judged(spec)
     if not judged:
-        return ["no metric is judged: only a person can promote"]
+        yield "no metric is judged: only a person can promote"
+        return
     if traffic.requests_per_s <= 0:
-        return ["give --rps (requests per second of the service) for the time the evidence takes"]
+        yield "give --rps (requests per second of the service) for the time the evidence takes"
+        return
     asked = questions.asked(spec)
-    shares = steps.weights_over_time(plan)
-    return [
-        f"{metric.name}: {_answer(metric, asked[metric.name], shares, spec, traffic)}"
-        for metric in spec.analysis.metrics
-        if metric.name in judged
-    ]
+    schedule = _schedule(spec, plan)
+    for metric in spec.analysis.metrics:
+        if metric.name not in judged:
+            continue
+        service = _service(metric, traffic)
+        yield (
+            f"{metric.name}: {service}"
+            if isinstance(service, str)
+            else _outlook(
+                metric,
+                _known(asked[metric.name], service, spec=spec, metrics=len(judged)),
+                schedule,
+                service,
+                simulate=simulate,
+            )
+        )
 
 
-def _answer(
-    metric: Metric,
-    question: Question,
-    shares: Sequence[tuple[float, float]],
-    spec: ModelRolloutSpec,
-    traffic: Traffic,
-) -> str:
-    rate = _of(traffic.rates, metric)
-    mean, deviation = _of(traffic.means, metric), _of(traffic.deviations, metric)
-    if metric.mean is None and rate is None:
-        return f"give --stable-rate {metric.name}=SHARE, such as {metric.name}=0.004"
-    if metric.mean is not None and (mean is None or deviation is None):
-        return f"give --stable-mean {metric.name}=VALUE and --stable-sd {metric.name}=VALUE"
-    found = duration.time_to_answer(
-        question,
-        stable_rate=rate,
-        stable_mean=mean,
-        stable_sd=deviation,
-        requests_per_s=traffic.requests_per_s,
-        steps=shares,
+def _known(
+    question: Question, service: Service, *, spec: ModelRolloutSpec, metrics: int
+) -> Question:
+    """The question as the rollout will ask it, once its survey knows stable."""
+    # All judged metrics together may roll a healthy candidate back so often, not each.
+    part = replace(question, false_rollback=question.false_rollback / metrics)
+    if service.rate is None:
+        return part
+    events = service.requests_per_s * spec.deadline * service.rate
+    return replace(part, usual_rate=service.rate, planned_events=events or None)
+
+
+def _schedule(spec: ModelRolloutSpec, plan: Sequence[Step]) -> Schedule:
+    interval_s = min(spec.analysis.interval, spec.deadline)
+    return Schedule(
+        steps=tuple(steps.weights_over_time(plan)),
         deadline_s=spec.deadline,
+        interval_s=interval_s,
+        warm_up_s=spec.analysis.warm_up,
     )
-    return found.sentence
 
 
-def _of(values: Mapping[str, float], metric: Metric) -> float | None:
-    return values.get(metric.name, values.get(ALL))
+def _service(metric: Metric, traffic: Traffic) -> Service | str:
+    """What is known of stable, or what to give for it."""
+    name = metric.name
+    rate, per_s = _of(traffic.rates, name), traffic.requests_per_s
+    mean, deviation = _of(traffic.means, name), _of(traffic.deviations, name)
+    if metric.mean is None:
+        if rate is None:
+            return f"give --stable-rate {name}=SHARE, such as {name}=0.004"
+        return Service(per_s, rate=rate)
+    if mean is None or deviation is None:
+        return f"give --stable-mean {name}=VALUE and --stable-sd {name}=VALUE"
+    return Service(per_s, mean=mean, deviation=deviation)
+
+
+def _of(values: Mapping[str, float], name: str) -> float | None:
+    return values.get(name, values.get(ALL))
+
+
+def _outlook(
+    metric: Metric, question: Question, schedule: Schedule, service: Service, *, simulate: bool
+) -> Outlook:
+    forecast = duration.time_to_answer(
+        question,
+        stable_rate=service.rate,
+        stable_mean=service.mean,
+        stable_sd=service.deviation,
+        requests_per_s=service.requests_per_s,
+        steps=schedule.steps,
+        deadline_s=schedule.deadline_s,
+    )
+    smallest = power.smallest(question, schedule, service)
+    seen = smallest.by_step[-1] or smallest.by_deadline
+    stable = service.rate if service.rate is not None else service.mean
+    return Outlook(
+        metric=metric.name,
+        is_share=metric.mean is None,
+        stable=stable or 0.0,
+        smallest=smallest,
+        course=power.course(question, schedule, service, worse_by=seen) if seen else None,
+        forecast=forecast,
+        promoted=power.promoted(question, schedule, service),
+        trial=_trial(question, schedule, service, seen) if simulate else None,
+    )
+
+
+def _trial(
+    question: Question, schedule: Schedule, service: Service, worse_by: float | None
+) -> Trial:
+    return Trial(
+        healthy=simulating.simulated(question, schedule, service, runs=RUNS),
+        worse_by=worse_by,
+        harmful=simulating.simulated(question, schedule, service, worse_by=worse_by, runs=RUNS)
+        if worse_by
+        else None,
+    )

@@ -139,11 +139,15 @@ def _add_plan(commands: Commands) -> None:
         ("--stable-sd", "standard deviation of one value"),
     ):
         command.add_argument(option, action="append", default=[], metavar="[NAME=]X", help=words)
+    command.add_argument(
+        "--simulate", action="store_true", help="simulated rollouts beside the formulas; seconds"
+    )
+    command.add_argument("-o", "--output", choices=["text", "json"], default="text")
     command.set_defaults(run=_plan)
 
 
 def _plan(chosen: argparse.Namespace) -> Exit:
-    from modelrollout.cli import forecasting, reading
+    from modelrollout.cli import forecasting, foretelling, reading
 
     spec = reading.spec(reading.rollout(chosen.file), of=str(chosen.file))
     traffic = forecasting.Traffic(
@@ -152,7 +156,8 @@ def _plan(chosen: argparse.Namespace) -> Exit:
         means=_values(chosen.stable_mean, of="--stable-mean"),
         deviations=_values(chosen.stable_sd, of="--stable-sd"),
     )
-    print(forecasting.text(spec, traffic), end="")
+    plan = forecasting.foreseen(spec, traffic, simulate=chosen.simulate)
+    print(foretelling.as_json(plan) if chosen.output == "json" else foretelling.text(plan), end="")
     return DONE
 
 

@@ -26,10 +26,14 @@ from modelrollout.planning.schedule import Piece, Schedule, Service
 
 SURELY = 0.8
 MOST_EVENTS = 1000.0
-"""Of the whole plan: beyond, a regression is made larger and the requests fewer, so that the
-information, on which alone power depends then, stays the same."""
-LEARNING = 1.4
-"""Log evidence that the bets on harm cost: the one that is right holds a quarter of the capital."""
+"""Beyond so many a regression is made larger and the requests fewer, so that the information, on
+which alone power depends then, stays the same."""
+COARSER = 16.0
+"""Looks that have seen less than this part of the events are computed at a finer scale."""
+CERTAIN = 0.9999
+LEARNING = 2.0
+"""Log evidence that the bets on harm cost: the right one holds a quarter of the capital, and the
+rate that it bets on has to be learnt."""
 RAREST = 1e-9
 _QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _EFFECTS: Array = np.geomspace(0.005, 7.0, 36)
@@ -198,20 +202,38 @@ def _by_spending(
     shares = np.array([piece.share for piece in pieces])
     n_c, n_s = lengths * shares, lengths * (1.0 - shares)
     events = n_c * candidate + n_s * stable
-    crowded = max(1.0, float(events.sum()) / MOST_EVENTS)
-    tilt = float(special.logit(candidate) - special.logit(stable)) * math.sqrt(crowded)
+    tilt = float(special.logit(candidate) - special.logit(stable))
     plan = spending.Plan(question.false_rollback, schedule.looks)
     looks = [max(1, round(piece.end_s / schedule.interval_s)) for piece in pieces]
+    so_far, chances, limit = np.cumsum(events), np.zeros(len(pieces)), MOST_EVENTS
+    done = 0
+    while done < len(pieces):
+        end = max(done + 1, int(np.searchsorted(so_far, limit, side="right")))
+        until = _until(plan, looks[:end], tilt=tilt, n_c=n_c[:end], n_s=n_s[:end], m=events[:end])
+        chances[done:end] = until[done:]
+        if until[-1] >= CERTAIN:
+            chances[end:] = until[-1]
+            break
+        done, limit = end, COARSER * max(limit, float(so_far[end - 1]))
+    return np.asarray(np.maximum.accumulate(chances), dtype=np.float64)
+
+
+def _until(
+    plan: spending.Plan, looks: Sequence[int], *, tilt: float, n_c: Array, n_s: Array, m: Array
+) -> Array:
+    """The chance of an alarm by each of these looks, at the scale of what is seen by the last."""
+    total = float(m.sum())
+    crowded = max(1.0, total / MOST_EVENTS)
     chances = [
         _along_boundary(
             plan,
             looks,
-            tilt=tilt,
+            tilt=tilt * math.sqrt(crowded),
             n_c=_whole(n_c / crowded),
             n_s=_whole(n_s / crowded),
-            events=_whole(events / crowded * factor),
+            events=_whole(m / crowded * factor),
         )
-        for factor in _scales(float(events.sum()) / crowded)
+        for factor in (_scales(total) if crowded == 1.0 else (1.0,))
     ]
     return np.asarray(np.mean(chances, axis=0), dtype=np.float64)
 
@@ -225,7 +247,7 @@ def _scales(events: float) -> list[float]:
 
 def _whole(parts: Array) -> list[int]:
     """Whole numbers whose running sum stays within a half of that of `parts`."""
-    return np.diff(np.round(np.cumsum(parts)), prepend=0.0).astype(int).tolist()
+    return [int(step) for step in np.diff(np.round(np.cumsum(parts)), prepend=0.0)]
 
 
 def _along_boundary(
@@ -238,7 +260,8 @@ def _along_boundary(
     events: Sequence[int],
 ) -> Array:
     """The chance of an alarm by each look, given totals, if the log odds ratio is `tilt`."""
-    spent, law, chances = spending.Spent(), np.ones(1), []
+    spent, chances = spending.Spent(), list[float]()
+    law: Array = np.ones(1)
     least, caught = 0, 0.0
     for look, trials_c, trials_s, wanted in zip(looks, n_c, n_s, events, strict=True):
         count = min(wanted, trials_c + trials_s)
@@ -253,7 +276,7 @@ def _along_boundary(
         caught += float(alarmed)
         law = law[: max(1, spent.boundary - least)]
         chances.append(caught)
-    return np.minimum(np.array(chances), 1.0)
+    return np.asarray(np.minimum(chances, 1.0), dtype=np.float64)
 
 
 def _tilted(null: Array, tilt: float) -> Array:
@@ -282,7 +305,7 @@ def _beyond_margin(
         mean, variance = min(growth) if requests > 0 else (0.0, 0.0)
         gained, spread = gained + mean, spread + variance
         found.append(_above(gained - needed, spread))
-    return np.maximum.accumulate(np.array(found))
+    return np.asarray(np.maximum.accumulate(np.array(found)), dtype=np.float64)
 
 
 def _growth(
@@ -328,4 +351,4 @@ def _by_mean(
         overlap += values * piece.share * (1.0 - piece.share)
         least = [least[0] + values * piece.share, least[1] + values * (1.0 - piece.share)]
         found.append(chance_at(overlap) if min(least) >= means.FEWEST_VALUES else 0.0)
-    return np.maximum.accumulate(np.array(found))
+    return np.asarray(np.maximum.accumulate(np.array(found)), dtype=np.float64)

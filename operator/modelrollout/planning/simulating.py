@@ -6,7 +6,7 @@ earnest. Slower by some orders of magnitude, and right where the formulas are no
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,8 +17,10 @@ from modelrollout.analysis.questions import Better, Kind, Question, RollBackWhen
 from modelrollout.analysis.verdicts import Judgement, Verdict
 from modelrollout.planning.schedule import Schedule, Service
 
-MOST_LOOKS = 240
-"""Of one rollout: a longer plan is simulated with fewer looks, at most so many."""
+MOST_LOOKS = 120
+"""During the steps: a longer plan is simulated with rarer looks."""
+TAIL = 20.0
+"""After the steps a look is taken at the latest when their time has grown by one in so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,6 @@ def simulated(
         raise ValueError(
             f"expected a worsening of at least 0 and at least one run, found {worse_by} and {runs}"
         )
-    schedule = _coarse(schedule)
     draw = _drawing(question, service, worse_by=worse_by)
     rng = np.random.default_rng(seed)
     ends = [_rollout(question, schedule, service, draw, rng) for _ in range(runs)]
@@ -90,23 +91,23 @@ def simulated(
     return Simulated(
         runs=runs,
         caught_by_step=tuple(
-            _share(ends, lambda end, by_s=by_s: end.caught and end.at_s <= by_s)
-            for by_s in schedule.ends_s
+            sum(end.caught and end.at_s <= by_s for end in ends) / runs for by_s in schedule.ends_s
         ),
-        caught=_share(ends, lambda end: end.caught),
-        promoted=_share(ends, lambda end: end.promoted),
+        caught=sum(end.caught for end in ends) / runs,
+        promoted=sum(end.promoted for end in ends) / runs,
         candidate_requests=sum(end.candidate_requests for end in ends) / runs,
         median_s=median_s if math.isfinite(median_s) else None,
     )
 
 
-def _share(ends: list[_End], fits: Callable[[_End], bool]) -> float:
-    return sum(fits(end) for end in ends) / len(ends)
-
-
-def _coarse(schedule: Schedule) -> Schedule:
-    least_s = schedule.deadline_s / MOST_LOOKS
-    return replace(schedule, interval_s=max(schedule.interval_s, least_s))
+def _looks_s(schedule: Schedule) -> Iterator[tuple[float, float]]:
+    """(begin, end) of each look until the deadline."""
+    least_s, now_s = schedule.ends_s[-1], 0.0
+    while now_s < schedule.deadline_s:
+        gap_s = max(schedule.interval_s, least_s / MOST_LOOKS, (now_s - least_s) / TAIL)
+        end_s = min(now_s + gap_s, schedule.deadline_s)
+        yield now_s, end_s
+        now_s = end_s
 
 
 _Draw = Callable[[np.random.Generator, float, float], tuple[Counts, Counts]]
@@ -160,16 +161,15 @@ class _Watch:
         asked = self.question
         return asked.kind is Kind.RATE and asked.roll_back_when is RollBackWhen.WORSE
 
-    def look(self, candidate: Counts, stable: Counts) -> Judgement:
-        self.state = evidence.advance(
-            self.state, self.question, candidate=candidate, stable=stable
-        )
+    def look(self, candidate: Counts, stable: Counts, *, number: int) -> Judgement:
+        self.state = evidence.advance(self.state, self.question, candidate=candidate, stable=stable)
         if self._spends and isinstance(candidate, RateCounts) and isinstance(stable, RateCounts):
             c, s = candidate, stable
             if self.question.better is Better.HIGHER:
                 c = RateCounts(c.trials, c.trials - c.events)
                 s = RateCounts(s.trials, s.trials - s.events)
-            self.spent = spending.advance(self.spent, self.plan, candidate=c, stable=s)
+            spent = replace(self.spent, looks=number - 1)
+            self.spent = spending.advance(spent, self.plan, candidate=c, stable=s)
         return evidence.judge(self.state, self.question)
 
     def harmful(self, said: Judgement) -> bool:
@@ -186,14 +186,13 @@ def _rollout(
     plan = spending.Plan(question.false_rollback, schedule.looks)
     watch = _Watch(question, plan, evidence.fresh(question), spending.Spent())
     step, begun_s, served = 0, 0.0, 0.0
-    for look in range(1, schedule.looks + 1):
-        now_s = look * schedule.interval_s
+    for start_s, now_s in _looks_s(schedule):
         share, least_s = schedule.steps[step]
-        requests = service.requests_per_s * schedule.interval_s
-        counted = min(1.0, max(0.0, (now_s - begun_s - schedule.warm_up_s) / schedule.interval_s))
-        counts = draw(rng, requests * counted * share, requests * counted * (1.0 - share))
-        served += requests * share
-        said = watch.look(*counts)
+        requests = service.requests_per_s * (now_s - max(start_s, begun_s + schedule.warm_up_s))
+        requests = max(0.0, requests)
+        served += service.requests_per_s * (now_s - start_s) * share
+        number = max(1, round(now_s / schedule.interval_s))
+        said = watch.look(*draw(rng, requests * share, requests * (1.0 - share)), number=number)
         if watch.harmful(said):
             return _End(now_s, caught=True, promoted=False, candidate_requests=served)
         if now_s - begun_s < least_s or not combining.is_quiet(said.log_e_harm):

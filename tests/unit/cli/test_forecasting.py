@@ -1,5 +1,6 @@
 """`plan`: from a file alone."""
 
+import json
 import os
 import subprocess
 import sys
@@ -57,10 +58,48 @@ def test_says_how_long_the_evidence_takes(run: conftest.Run, file: Path) -> None
         *("plan", "-f", str(file), "--rps", "40", "--stable-rate", "errors=0.004"),
         *("--stable-mean", "4.1", "--stable-sd", "0.9"),
     )
-    errors, rating = answer.out.splitlines()[-2:]
-    assert errors.startswith("errors: about ")
-    assert rating.startswith("rating: about ")
-    assert "at 40 requests/s" in errors
+    lines = answer.out.splitlines()
+    assert any(line.startswith("errors: about ") and "at 40 requests/s" in line for line in lines)
+    assert any(line.startswith("rating: about ") for line in lines)
+
+
+def test_says_what_each_step_would_see(run: conftest.Run, file: Path) -> None:
+    answer = run("plan", "-f", str(file), "--rps", "40", "--stable-rate", "errors=0.004")
+    lines = answer.out.splitlines()
+    table = lines[lines.index("errors, 0.40 % on stable:") + 1 :][:4]
+    assert table[0].split("  ")[-1] == "seen with 80 % by its end"
+    assert table[1].split()[:3] == ["5%", "5m", "600"]
+    assert table[2].split()[:3] == ["50%", "10m", "12,000"]
+    assert table[3].endswith("(if held until the deadline)")
+    early, late = (float(line.split("worse by ")[1].split()[0]) for line in table[1:3])
+    assert early > late > 0
+    assert "promoted within 1d if healthy: 100 % of rollouts" in answer.out
+    assert "requests meet it" in answer.out
+    assert "warning" not in answer.out
+
+
+def test_warns_when_the_question_cannot_be_answered(run: conftest.Run, file: Path) -> None:
+    answer = run("plan", "-f", str(file), "--rps", "0.01", "--stable-rate", "errors=0.004")
+    assert answer.code == 0
+    assert "warning: the question cannot be answered in the 1d given" in answer.out
+
+
+def test_simulated_figures_stand_beside_the_formulas(run: conftest.Run, file: Path) -> None:
+    short = ROLLOUT.replace("  target: v2\n", "  target: v2\n  deadline: 30m\n")
+    coarse = short.replace("analysis:\n", "analysis:\n    interval: 2m\n")
+    file.write_text(coarse, encoding="utf-8")
+    given = ("--rps", "40", "--stable-rate", "errors=0.004", "--simulate", "-o", "json")
+    found = json.loads(run("plan", "-f", str(file), *given).out)
+    errors = found["metrics"]["errors"]
+    tried = errors["simulated"]
+    assert tried["worseBy"] == errors["smallestSeenByStep"][-1]
+    assert tried["harmful"]["caughtByStep"][-1] == pytest.approx(0.8, abs=0.15)
+    assert tried["healthy"]["promoted"] == pytest.approx(
+        errors["healthyPromotedByDeadline"], abs=0.15
+    )
+    assert found["missing"] == [
+        "rating: give --stable-mean rating=VALUE and --stable-sd rating=VALUE"
+    ]
 
 
 def test_asks_for_the_values_it_needs(run: conftest.Run, file: Path) -> None:

@@ -11,7 +11,7 @@ export PYTHONPATH := operator:.
 export PYTHONUNBUFFERED := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help tour demo test test-unit test-cluster test-all check bench generate lock clean
+.PHONY: help tour demo test test-unit test-cluster test-all check bench bench-statistics generate lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,9 @@ check: $(VENV)/tests.stamp ## style, types, arrows between the rooms, generated 
 
 bench: $(VENV)/tests.stamp ## figures with ratios, written to docs/benchmarks.md
 	@$(PY) -m tests.bench
+
+bench-statistics: $(VENV)/tests.stamp ## simulated rollouts, beside the rules of others: docs/benchmarks/statistics.md (QUICK=1: a minute)
+	@$(PY) -m tests.bench.statistics $(if $(QUICK),--quick)
 
 generate: $(VENV)/tests.stamp ## files made from code: the CRD, the chart's copy, the table of moves
 	$(PY) -m modelrollout.api.crd --write

@@ -93,7 +93,7 @@ def run(cell: Cell, seed: int) -> Outcome:
     seen = _counts(cell, random, runs=cell.runs)
     noises = (
         learning.learnt(cell.scenario, random, services=SERVICES)
-        if cell.calibrated
+        if cell.calibrated and learning.is_wired()
         else [None] * SERVICES
     )
     asked = [

@@ -15,7 +15,7 @@ from tests.bench.statistics.running import Results
 from tests.bench.statistics.scenarios import LOOKS, STABLE
 
 WIDE: Final = (9.0, 3.2)
-STYLE: Final = {
+STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "modelrollout",
     "font.family": "sans-serif",
@@ -104,8 +104,8 @@ def _detection(results: Results) -> Figure:
 
 
 def _caught(looks: Floats) -> tuple[Floats, Floats]:
-    minutes = np.arange(LOOKS + 1)
-    return minutes, 100.0 * np.mean(looks[:, None] <= minutes, axis=0)
+    minutes = np.arange(LOOKS + 1.0)
+    return minutes, np.asarray(100.0 * np.mean(looks[:, None] <= minutes, axis=0))
 
 
 def _spent(results: Results) -> Figure:

@@ -1,4 +1,4 @@
-"""Histograms of both arms, checked at the door: the same bins, whole numbers, something in each arm.
+"""Histograms of both arms, checked at the door: the same bins, whole numbers, none empty.
 
 A bin stands for all of its values at one point: its middle, or its finite edge where the other is
 infinite, as Prometheus reads quantiles beyond the last bound.

@@ -13,8 +13,9 @@ from modelrollout.analysis.mixtures import Array
 
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)
 _SMALL = 16.0
+_NEAR = 0.05
 _SERIES = 12
-"""Terms of the series of the deviance; each is at most 1/360 of the one before."""
+"""Terms of the series of the deviance; each is at most 1/400 of the one before."""
 
 
 def log_hypergeometric(counts: Array, *, drawn: int, others: int, marked: int) -> Array:
@@ -53,7 +54,7 @@ def _at_the_ends(counts: Array, missed: Array, *, share: float, rest: float) -> 
 
 
 def _stirling_error(n: Array) -> Array:
-    """log n! - log(sqrt(2 pi n) (n/e)^n), 0 at n = 0, where it is not used."""
+    """What is left of log n! - log(sqrt(2 pi n) (n/e)^n), 0 at n = 0, where it is not used."""
     safe = np.maximum(n, 1.0)
     inverse = 1.0 / safe
     series = inverse * np.polyval(_STIRLING[::-1], inverse * inverse)
@@ -63,9 +64,9 @@ def _stirling_error(n: Array) -> Array:
 
 
 def _deviance(x: Array, mean: float) -> Array:
-    """x log(x / mean) + mean - x, without cancellation where x is near the mean."""
+    """That is, x log(x / mean) + mean - x, without cancellation where x is near the mean."""
     v = (x - mean) / (x + mean)
     powers = np.polyval(1.0 / (2.0 * np.arange(_SERIES, 0, -1) + 1.0), v * v) * v * v
     near = (x - mean) * v + 2.0 * x * v * powers
     far = special.xlogy(x, x / mean) + mean - x
-    return np.asarray(np.where(np.abs(v) < 0.05, near, far))
+    return np.asarray(np.where(np.abs(v) < _NEAR, near, far))

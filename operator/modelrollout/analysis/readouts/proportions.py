@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from modelrollout.analysis.counts import RateCounts
 from modelrollout.analysis.readouts import shown
-from modelrollout.analysis.readouts.shown import Estimate, Side, Tested
+from modelrollout.analysis.readouts.shown import Estimate, Side, Significance
 
 
 class ZeroCells(StrEnum):
@@ -35,7 +35,7 @@ def z_test(
     side: Side = Side.TWO_SIDED,
     pooled: bool = True,
     corrected: bool = False,
-) -> Tested:
+) -> Significance:
     """Are both rates equal? The two-proportion z-test.
 
     Pooled, its square is Pearson's chi-square; not pooled (Wald), each arm has its own variance.
@@ -59,7 +59,7 @@ def z_test(
         variance = _variance(candidate) + _variance(stable)
     z = shown.quotient(abs(gap), math.sqrt(variance)) if gap else 0.0
     z = math.copysign(z, gap)
-    return Tested(statistic=z, p_value=shown.normal_p(z, side=side), side=side)
+    return Significance(statistic=z, p_value=shown.normal_p(z, side=side), side=side)
 
 
 def wilson(counts: RateCounts, *, alpha: float = 0.05, corrected: bool = False) -> Estimate:

@@ -30,7 +30,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Significance:
     """A test: its statistic, the p-value for `side`, and degrees of freedom where it has any."""
 
     statistic: float

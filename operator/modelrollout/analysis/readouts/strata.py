@@ -14,14 +14,14 @@ from scipy import special
 from modelrollout.analysis.counts import RateCounts
 from modelrollout.analysis.mixtures import Array
 from modelrollout.analysis.readouts import shown
-from modelrollout.analysis.readouts.shown import Estimate, Side, Tested
+from modelrollout.analysis.readouts.shown import Estimate, Side, Significance
 
 Pairs = Sequence[tuple[RateCounts, RateCounts]]
 
 
 def cochran_mantel_haenszel(
     pairs: Pairs, *, side: Side = Side.TWO_SIDED, corrected: bool = False
-) -> Tested:
+) -> Significance:
     """Is the rate the same in both arms in every stratum? Power against a common direction.
 
     The statistic is chi-square with one degree of freedom, (|A - E| - 0.5)^2 / V if `corrected`
@@ -47,7 +47,7 @@ def cochran_mantel_haenszel(
     )
     gap = max(0.0, abs(excess) - 0.5) if corrected else abs(excess)
     z = math.copysign(gap / math.sqrt(variance), excess) if variance > 0.0 else 0.0
-    return Tested(z * z, shown.normal_p(z, side=side), side=side, freedom=1)
+    return Significance(z * z, shown.normal_p(z, side=side), side=side, freedom=1)
 
 
 def odds_ratio(pairs: Pairs, *, alpha: float = 0.05) -> Estimate:
@@ -87,17 +87,18 @@ def risk_ratio(pairs: Pairs, *, alpha: float = 0.05) -> Estimate:
     top, low = float(np.sum(t.a * t.m / t.total)), float(np.sum(t.c * t.n / t.total))
     if top == 0.0 or low == 0.0:
         return Estimate(shown.quotient(top, low), 0.0, math.inf)
-    # n m e - a c T, over T^2, with e = a + c: as a sum of terms of one sign.
-    spread = t.a * t.m / t.total * (t.n / t.total) - t.a * t.c / t.total
-    spread = spread + t.c * t.m / t.total * (t.n / t.total)
-    variance = max(0.0, float(np.sum(spread))) / (top * low)
+    # n m e - a c T over T^2, without its difference.
+    spread = (t.a * (t.n / t.total) * t.d + t.c * (t.m / t.total) * t.b) / t.total
+    variance = float(np.sum(spread)) / (top * low)
     return _around(top / low, reach=z * math.sqrt(variance))
 
 
 def risk_difference(pairs: Pairs, *, alpha: float = 0.05) -> Estimate:
     """The difference of rates common to all strata, Mantel-Haenszel weights n m / (n + m).
 
-    Interval of Sato (1989), Biometrics 45, 1323-1324: fit for few large and many small strata.
+    Interval of Sato, Greenland and Robins (1989), Biometrics 45, 1323-1324: fit for few large and
+    for many small strata. Where nothing varies, such as without any event, that interval would be
+    a point; it is (-1, 1) then, and `proportions.newcombe` of the sums says more.
 
     Raises:
         ValueError: without any stratum, if no stratum has requests of both arms, or on an alpha
@@ -114,11 +115,11 @@ def risk_difference(pairs: Pairs, *, alpha: float = 0.05) -> Estimate:
     )
     second = (t.a * (t.d / t.total) + t.c * (t.b / t.total)) / 2.0
     variance = max(0.0, value * float(first.sum()) + float(second.sum())) / (whole * whole)
-    reach = z * math.sqrt(variance)
+    reach = z * math.sqrt(variance) if variance > 0.0 else math.inf
     return Estimate(value, max(-1.0, value - reach), min(1.0, value + reach))
 
 
-def breslow_day(pairs: Pairs, *, tarone: bool = True) -> Tested:
+def breslow_day(pairs: Pairs, *, tarone: bool = True) -> Significance:
     """Is the odds ratio the same in all strata? A small p-value: read strata, not the common ratio.
 
     Breslow and Day (1980), with Tarone's (1985) correction unless told otherwise. Strata that
@@ -134,7 +135,7 @@ def breslow_day(pairs: Pairs, *, tarone: bool = True) -> Tested:
     ]
     common = odds_ratio(pairs).value
     if len(telling) < 2 or not 0.0 < common < math.inf:  # noqa: PLR2004
-        return Tested(0.0, 1.0, freedom=max(0, len(telling) - 1))
+        return Significance(0.0, 1.0, freedom=max(0, len(telling) - 1))
     fits = [_fitted(c, s, ratio=common) for c, s in telling]
     gaps = np.array([c.events - fit for (c, _), (fit, _) in zip(telling, fits, strict=True)])
     variances = np.array([variance for _, variance in fits])
@@ -142,7 +143,7 @@ def breslow_day(pairs: Pairs, *, tarone: bool = True) -> Tested:
     if tarone:
         statistic -= float(gaps.sum()) ** 2 / float(variances.sum())
     statistic, freedom = max(0.0, statistic), len(telling) - 1
-    return Tested(statistic, float(special.chdtrc(freedom, statistic)), freedom=freedom)
+    return Significance(statistic, float(special.chdtrc(freedom, statistic)), freedom=freedom)
 
 
 def _fitted(c: RateCounts, s: RateCounts, *, ratio: float) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from scipy import special
 from modelrollout.analysis.counts import RateCounts
 from modelrollout.analysis.mixtures import Array
 from modelrollout.analysis.readouts import bins, densities
-from modelrollout.analysis.readouts.shown import Side, Tested
+from modelrollout.analysis.readouts.shown import Side, Significance
 
 FEWEST = 5.0
 """Expected count in a cell below which the chi-square law is doubtful (Cochran 1954)."""
@@ -17,7 +17,7 @@ FEWEST = 5.0
 
 def chi_square(
     candidate: Sequence[int], stable: Sequence[int], *, corrected: bool = False
-) -> Tested:
+) -> Significance:
     """Do both arms have the same law over outcomes? Pearson's test of homogeneity.
 
     Outcomes that neither arm has are left out; with one left the statistic is 0 with 0 degrees
@@ -37,14 +37,14 @@ def chi_square(
     c, s = _kept(candidate, stable)
     freedom = len(c) - 1
     if freedom == 0:
-        return Tested(0.0, 1.0, freedom=0)
+        return Significance(0.0, 1.0, freedom=0)
     statistic = 0.0
     for counts, expected in ((c, _expected(c, s)), (s, _expected(s, c))):
         gaps = np.abs(counts - expected)
         if corrected and freedom == 1:
             gaps = gaps - np.minimum(0.5, gaps)
         statistic += float(np.sum(gaps * gaps / expected))
-    return Tested(statistic, float(special.chdtrc(freedom, statistic)), freedom=freedom)
+    return Significance(statistic, float(special.chdtrc(freedom, statistic)), freedom=freedom)
 
 
 def smallest_expected(candidate: Sequence[int], stable: Sequence[int]) -> float:
@@ -59,14 +59,15 @@ def smallest_expected(candidate: Sequence[int], stable: Sequence[int]) -> float:
 
 def fisher(
     candidate: RateCounts, stable: RateCounts, *, side: Side = Side.TWO_SIDED, mid: bool = False
-) -> Tested:
+) -> Significance:
     """Fisher's exact test: the chance, given all totals, of a table at least as far off.
 
     The statistic is the candidate's events. Two-sided, tables count that are at most as likely as
     the one seen, within one part in 10^7 (R's fisher.test, scipy). `mid` counts tables exactly as
     likely as the one seen by half (one-sided: the one seen): nearer to its level, not a guarantee
-    any more. No event at all, or nothing else: 1. Up to 10^12 requests; a second at worst, since
-    the probabilities are added up one by one. Source: Fisher (1935); Lancaster (1961) for mid-p.
+    any more. No event at all, or nothing else: 1. Up to 10^12 requests; milliseconds up to
+    10^8, seconds at worst, since probabilities are added up one by one. Source: Fisher (1935), Lancaster
+    (1961) for mid-p.
 
     Raises:
         ValueError: if an arm has no requests.
@@ -82,7 +83,7 @@ def fisher(
             p = law.tail(seen, step=-1) - (law.at(seen) / 2.0 if mid else 0.0)
         case Side.TWO_SIDED:
             p = law.as_unlikely(seen, mid=mid)
-    return Tested(float(seen), min(1.0, p), side=side)
+    return Significance(float(seen), min(1.0, p), side=side)
 
 
 _TIES = 1e-7
@@ -135,28 +136,20 @@ class _Law:
     def as_unlikely(self, seen: int, *, mid: bool) -> float:
         """Chance of all counts that are at most as likely as the one seen."""
         limit = self.log_at(seen) + _TIES
-        if limit >= self.log_at(self.mode):
-            tied = self._tied(seen) if mid else 0.0
-            return 1.0 - tied / 2.0
-        step = 1 if seen > self.mode else -1
-        first = self._first_below(limit, step=-step)
-        other = 0.0 if first is None else self._sum(first, step=-step)
-        tied = self._tied(seen) if mid else 0.0
-        return self._sum(seen, step=step) + other - tied / 2.0
-
-    def _tied(self, seen: int) -> float:
-        at = self.log_at(seen)
         step = 1 if seen >= self.mode else -1
-        first = self._first_below(at + _TIES, step=-step)
-        # One count on the other side of the mode may be as likely, beside its neighbour's mode.
-        near = {first, seen + 1, seen - 1} - {seen, None}
-        return self.at(seen) + sum(
-            self.at(count)
-            for count in near
-            if count is not None
-            and self.least <= count <= self.most
-            and abs(self.log_at(count) - at) <= _TIES
-        )
+        first = self._first_below(limit, step=-step)
+        half = self._tied(seen, across=first) / 2.0 if mid else 0.0
+        if limit >= self.log_at(self.mode):
+            return 1.0 - half
+        across = 0.0 if first is None else self._sum(first, step=-step)
+        return self._sum(seen, step=step) + across - half
+
+    def _tied(self, seen: int, *, across: int | None) -> float:
+        """Chance of all counts exactly as likely as the one seen: that, and one other at most."""
+        others = {across, seen - 1, seen + 1} - {None, seen}
+        possible = [c for c in others if c is not None and self.least <= c <= self.most]
+        alike = [c for c in possible if abs(self.log_at(c) - self.log_at(seen)) <= _TIES]
+        return self.at(seen) + sum(self.at(c) for c in alike)
 
     def _first_below(self, limit: float, *, step: int) -> int | None:
         """The count nearest to the mode, on one side of it, that is at most so likely."""

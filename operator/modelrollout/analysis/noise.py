@@ -22,8 +22,6 @@ LOOK_S: Final = 60.0
 """Seconds of a look of the history."""
 HOUR: Final = 60
 """Looks; the horizon unless another is given."""
-FEWEST_LIVES: Final = 8
-"""Of pods, before a persistent difference between them is estimated."""
 PRIOR_TRIALS: Final = 2000.0
 """Weight of the usual rate, in requests, among those of the rollout itself."""
 LEAST_POINTS: Final = 81
@@ -56,8 +54,8 @@ class Noise:
         pods: at once, in both halves together.
         hours: of history.
         horizon_looks: up to which autocorrelation was seen.
-        lives: of pods, on which `omega2` rests; fewer than FEWEST_LIVES tell nothing, and what
-            differs persistently is part of `tau2` then.
+        lives: of pods, on which `omega2` rests; 0 where no two lived side by side long enough:
+            what differs persistently is part of `tau2` then.
     """
 
     tau2: float
@@ -85,12 +83,12 @@ class Noise:
     def sentence(self) -> str:
         """For people."""
         spread = f"noise calibrated on {self.hours:.0f} h of {self.pods:.3g} pods"
-        if self.lives < FEWEST_LIVES:
+        if self.lives == 0:
             return (
-                f"{spread}; lasting differences between pods are taken as noise, since "
-                f"{self.lives} pods were seen of {FEWEST_LIVES} that would tell"
+                f"{spread}; lasting differences between pods are taken as noise, since no two ran "
+                f"side by side long enough to tell"
             )
-        return f"{spread}; pods differ by {math.sqrt(self.omega2):.0%} for good"
+        return f"{spread}; {self.lives} pods differ by {math.sqrt(self.omega2):.0%} for good"
 
     def to_json(self) -> dict[str, float]:
         """Six numbers of four digits."""

@@ -198,18 +198,50 @@ def test_lasting_differences_are_not_counted_twice() -> None:
     assert found.tau2 < 0.3
 
 
-def test_with_few_pods_lasting_differences_stay_in_the_noise_and_that_is_said() -> None:
-    found = calibrated(calibrating.calibrate(history("pods", 10, 72, seed=81, pods=4, omega=0.2)))
-    assert found.omega2 == 0.0
-    assert "4 pods were seen of 8" in found.sentence
+def test_where_no_two_pods_tell_lasting_differences_stay_in_the_noise_and_that_is_said() -> None:
+    drawn = history("pods", 10, 72, seed=81, omega=0.1)
+    known = calibrated(calibrating.calibrate(drawn))
+    unknown = calibrated(calibrating.calibrate(looks_of(drawn, drawn.minutes >= 0)))
+    assert (unknown.omega2, unknown.lives) == (0.0, 0)
+    assert unknown.tau2 > known.tau2
+    assert "taken as noise" in unknown.sentence
+    assert "8 pods differ by" in known.sentence
 
 
-def test_short_or_silent_lives_tell_nothing_of_pods() -> None:
-    telling = [Life(looks=600, events=100 + 20 * i, expected=150.0, own=0.125) for i in range(8)]
-    assert calibrating.persistent(telling) > 0.0
-    short = Life(looks=59, events=100, expected=150.0, own=0.125)
-    silent = Life(looks=600, events=3, expected=9.0, own=0.125)
-    assert calibrating.persistent([*telling[:7], short, silent]) == 0.0
+def pods_apart(count: int) -> list[Life]:
+    """Pods that ran side by side, with 100 to 200 events each."""
+    events = np.linspace(100, 200, count).round().astype(int).tolist()
+    return [Life(looks=600, events=one, expected=150.0, own=1 / count) for one in events]
+
+
+def test_the_variance_between_pods_is_that_beyond_their_chance() -> None:
+    events = np.array([one.events for one in pods_apart(8)]) + 0.5
+    expected = np.var(np.log(events), ddof=1) - np.mean(1 / events)
+    assert calibrating.persistent(pods_apart(8)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_from_few_pods_it_is_raised(count: int) -> None:
+    events = np.array([one.events for one in pods_apart(count)]) + 0.5
+    expected = np.var(np.log(events), ddof=1) - np.mean(1 / events)
+    found = calibrating.persistent(pods_apart(count))
+    assert found == pytest.approx(expected * (1 + 1 / (count - 1)))
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        pytest.param(Life(looks=59, events=100, expected=150.0, own=0.5), id="short"),
+        pytest.param(Life(looks=600, events=90, expected=9.0, own=0.5), id="few-expected"),
+        pytest.param(Life(looks=600, events=90, expected=90.0, own=1.0), id="alone"),
+    ],
+)
+def test_short_silent_or_lonely_lives_tell_nothing_of_pods(silent: Life) -> None:
+    assert calibrating.persistent([*pods_apart(2)[:1], silent]) is None
+
+
+def test_no_pods_tell_nothing() -> None:
+    assert calibrating.persistent([]) is None
 
 
 def test_pods_that_differ_by_chance_alone_do_not_differ() -> None:

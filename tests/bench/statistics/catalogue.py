@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
-from tests.bench.statistics import noise, scenarios
+from tests.bench.statistics import engine, noise, scenarios
 from tests.bench.statistics.cells import Cell
 from tests.bench.statistics.noise import Noise
 from tests.bench.statistics.scenarios import Scenario
@@ -44,12 +44,12 @@ def quiet() -> dict[str, Cell]:
     found: dict[str, Cell] = {}
     for rps in TRAFFIC:
         rows = {
-            "nothing happens": Cell("", Scenario("", rps), 1200, more=4000, has_rivals=True),
+            "nothing happens": Cell("", Scenario("", rps), 1000, more=4000, has_rivals=True),
             "shared incident, x3 from look 31": Cell(
-                "", Scenario("", rps, incident=(31, 60)), 1200, more=4000, has_rivals=True
+                "", Scenario("", rps, incident=(31, 60)), 1000, more=4000, has_rivals=True
             ),
             "shared incident, x3 in looks 1 to 30": Cell(
-                "", Scenario("", rps, incident=(1, 30)), 1200, more=4000, has_rivals=True
+                "", Scenario("", rps, incident=(1, 30)), 1000, more=4000, has_rivals=True
             ),
             "cold start: 3 % in the first 2 min, excluded by the warm-up": Cell(
                 "", Scenario("", rps, cold=WARM_UP), 1000, warm_up=WARM_UP, has_rivals=True
@@ -72,8 +72,9 @@ def noisy() -> dict[str, Cell]:
         for family, of in FAMILIES.items():
             for calibrated in (False, True):
                 name = named("noise", family, rps, "calibrated" if calibrated else "not")
-                scenario = Scenario(name, rps, noise=of, history=HISTORY)
-                found[name] = Cell(name, scenario, 480, calibrated=calibrated)
+                # Both on the same counts.
+                scenario = Scenario(named("noise", family, rps), rps, noise=of, history=HISTORY)
+                found[name] = Cell(name, scenario, 400, calibrated=calibrated)
     return found
 
 
@@ -99,25 +100,29 @@ def worse() -> dict[str, Cell]:
 
 
 def at_margin() -> dict[str, Cell]:
-    """A candidate exactly at its margin."""
+    """A candidate exactly at its margin, of which no smaller harm can get in the way."""
     found: dict[str, Cell] = {}
     early = (1, 30)
     for rps in TRAFFIC:
+        relative, absolute = Scenario("", rps, 0.0075), Scenario("", rps, gap=0.01)
+        corner = Scenario("", rps, 0.03, stable=0.02)
         rows = {
-            "relative 50 %": Cell("", Scenario("", rps, 0.0075), 640),
-            "relative 50 %, early shared incident": Cell(
-                "", Scenario("", rps, 0.0075, incident=early), 640
+            "relative 50 %": _beyond(relative, engine.RELATIVE),
+            "relative 50 %, early shared incident": _beyond(
+                replace(relative, incident=early), engine.RELATIVE
             ),
-            "absolute 1 point": Cell("", Scenario("", rps, gap=0.01), 640, margin=ABSOLUTE),
-            "absolute 1 point, early shared incident": Cell(
-                "", Scenario("", rps, gap=0.01, incident=early), 640, margin=ABSOLUTE
+            "absolute 1 point": _beyond(absolute, ABSOLUTE),
+            "absolute 1 point, early shared incident": _beyond(
+                replace(absolute, incident=early), ABSOLUTE
             ),
-            "both, where they are equal (2 % errors)": Cell(
-                "", Scenario("", rps, 0.03, stable=0.02), 640, margin=EITHER
-            ),
+            "both, where they are equal (2 % errors)": _beyond(corner, EITHER),
         }
         found |= _named("margin", rows, rps)
     return found
+
+
+def _beyond(scenario: Scenario, margin: Mapping[str, Any]) -> Cell:
+    return Cell("", scenario, 480, margin=margin, roll_back_when="WorseThanMargin")
 
 
 def no_events() -> dict[str, Cell]:
@@ -132,7 +137,10 @@ def no_events() -> dict[str, Cell]:
 
 def _named(kind: str, rows: Mapping[str, Cell], rps: float) -> dict[str, Cell]:
     names = {row: named(kind, row, rps) for row in rows}
-    return {names[row]: replace(cell, name=names[row]) for row, cell in rows.items()}
+    return {
+        names[row]: replace(cell, name=names[row], scenario=replace(cell.scenario, name=names[row]))
+        for row, cell in rows.items()
+    }
 
 
 def rows(kind: str, cells: Mapping[str, object]) -> list[str]:

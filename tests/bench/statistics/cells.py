@@ -33,11 +33,12 @@ class Cell:
     """One simulated situation.
 
     Attributes:
-        name: unique; also names the random numbers.
+        name: unique.
         scenario: of the traffic.
         runs: of our engine through its public face.
         more: runs of exact conditional spending alone, on top of that.
         margin: as a user writes it.
+        roll_back_when: as a user writes it.
         warm_up: first looks that the operator does not make.
         steer: chooses weights from outcomes; None for the fixed ramp.
         has_rivals: the rules of others are tried on the same counts.
@@ -50,6 +51,7 @@ class Cell:
     runs: int
     more: int = 0
     margin: Mapping[str, Any] = field(default_factory=lambda: engine.RELATIVE)
+    roll_back_when: str = "Worse"
     warm_up: int = 0
     steer: Steer | None = None
     has_rivals: bool = False
@@ -89,16 +91,17 @@ class Outcome:
 
 def run(cell: Cell, seed: int) -> Outcome:
     """Simulates a cell and lets everybody decide. Raises nothing but bugs."""
-    random = scenarios.seeded(seed, cell.name)
+    random = scenarios.seeded(seed, cell.scenario.name)
     seen = _counts(cell, random, runs=cell.runs)
+    known = _known(cell, random)
     noises = (
         learning.learnt(cell.scenario, random, services=SERVICES)
         if cell.calibrated and learning.is_wired()
         else [None] * SERVICES
     )
     asked = [
-        engine.question(_asking(cell), learning.calibrated(known, noise))
-        for known, noise in zip(_known(cell, random), noises, strict=True)
+        engine.question(_asking(cell), learning.calibrated(one, noise))
+        for one, noise in zip(known, noises, strict=True)
     ]
     judged = seen.without_first(cell.warm_up)
     timed = engine.timed(judged, np.repeat(np.array(asked), cell.runs // SERVICES).tolist())
@@ -116,7 +119,7 @@ def run(cell: Cell, seed: int) -> Outcome:
 
 
 def _asking(cell: Cell) -> ModelRolloutSpec:
-    return engine.spec(dict(cell.margin))
+    return engine.spec(cell.margin, roll_back_when=cell.roll_back_when)
 
 
 def _known(cell: Cell, random: np.random.Generator) -> list[Known]:
@@ -140,7 +143,7 @@ def _until(counts: scenarios.Counted, look: Floats) -> Floats:
 def _spent(cell: Cell, asked: Question, seed: int) -> engine.Spent | None:
     if not cell.more or asked.spending is None:
         return None
-    random = scenarios.seeded(seed, cell.name, "more")
+    random = scenarios.seeded(seed, cell.scenario.name, "more")
     traffic = _counts(cell, random, runs=cell.more).without_first(cell.warm_up)
     return engine.spent(traffic, asked.spending)
 

@@ -6,7 +6,7 @@ same looks, with its status written and read back, is in `driven` and must be th
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ Looks = Sequence[tuple[RateCounts, RateCounts]]
 """Counts of candidate and stable in each look."""
 
 
-def spec(margin: dict[str, Any], **analysis: Any) -> ModelRolloutSpec:
+def spec(margin: Mapping[str, Any], *, roll_back_when: str = "Worse") -> ModelRolloutSpec:
     """The rollout that all simulated users have: ten steps of six looks, and no time beyond."""
     written = world.spec(
         strategy={
@@ -50,11 +50,11 @@ def spec(margin: dict[str, Any], **analysis: Any) -> ModelRolloutSpec:
                 {
                     "name": METRIC,
                     "rate": {"events": "failed_total", "total": "requests_total"},
-                    "margin": margin,
+                    "margin": dict(margin),
+                    "rollBackWhen": roll_back_when,
                 }
             ],
-        }
-        | analysis,
+        },
         deadline=f"{len(WEIGHTS) * STEP_S + LOOK_S:g}s",
         onInconclusive="RollBack",
     )

@@ -35,12 +35,13 @@ def _root(candidate: Floats, control: Floats, *, quantile: float, correct: bool)
     high = np.nanmax(candidate, axis=1) - np.nanmin(control, axis=1)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2.0
-        above = _score(candidate - middle[:, None], control, correct=correct) > quantile
+        above = score(candidate - middle[:, None], control, correct=correct) > quantile
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     return np.asarray((low + high) / 2.0)
 
 
-def _score(candidate: Floats, control: Floats, *, correct: bool) -> Floats:
+def score(candidate: Floats, control: Floats, *, correct: bool) -> Floats:
+    """Standard score of each row: positive where `candidate` is the higher; NaN is none."""
     n, m = np.sum(~np.isnan(candidate), axis=1), np.sum(~np.isnan(control), axis=1)
     both = np.concatenate([candidate, control], axis=1)
     # Shifts are found by halving: equal rates would differ by rounding alone otherwise.

@@ -83,7 +83,7 @@ def everything(*, seed: int, part: float = 1.0) -> Results:
 def through_plan(one: tuple[float, float, int, float, int]) -> list[Driven]:
     """Rollouts of one cell through the operator's plan."""
     rps, rate, runs, part, seed = one
-    asking = engine.spec(dict(engine.RELATIVE))
+    asking = engine.spec(engine.RELATIVE)
     scenario = Scenario("plan", rps, rate)
     wanted = max(2, round(runs * part))
     return [

@@ -46,7 +46,7 @@ def page(results: Results, *, folder: str) -> str:
     """The figures as Markdown."""
     return f"""# Statistics, measured
 
-Written by `make bench-statistics` on {datetime.now(UTC):%d %B %Y}: {_machine()}, {results.seconds:.0f} s in {running.PROCESSES} processes.
+Written by `make bench-statistics` on {datetime.now(UTC):%d %B %Y}: {_machine()}, {results.seconds:.0f} s in {running.PROCESSES} processes for {_rollouts(results)}.
 Seed {results.seed}; everything was chosen on other seeds. Simulated, not real traffic.{_warning(results)}
 
 Each rollout has sixty looks of a minute; the candidate's weight goes from 5 to 50 % by 5 points every six looks;
@@ -122,6 +122,16 @@ the plan decides them. "Same": the plan, its stored evidence and the engine on t
 
 {tables.through_plan(results)}
 """
+
+
+def _rollouts(results: Results) -> str:
+    ours = sum(cell.runs for cell in results.cells.values())
+    more = sum(cell.more for cell in results.cells.values())
+    driven = sum(len(runs) for runs in results.driven.values())
+    return (
+        f"{ours:,} rollouts through the engine, {more:,} through the spending of its error alone and "
+        f"{driven:,} through the operator's plan"
+    )
 
 
 def _warning(results: Results) -> str:

@@ -84,15 +84,14 @@ def _detection(results: Results) -> Figure:
         axes = figure.add_subplot(1, len(TRAFFIC), at + 1)
         for rate, dark in zip(WORSE, np.linspace(0.3, 1.0, len(WORSE)), strict=True):
             outcome = results.outcomes[named("worse", rps, rate)]
-            axes.step(
+            axes.plot(
                 *_caught(outcome.rollback),
-                where="post",
                 color=BLUE,
                 alpha=dark,
                 label=f"{100 * rate:g} %",
             )
         healthy = tables.of(results, rps, STABLE)
-        axes.step(*_caught(healthy.rollback), where="post", color=RED, label="0.5 % (healthy)")
+        axes.plot(*_caught(healthy.rollback), color=RED, label="0.5 % (healthy)")
         axes.set_title(f"{rps:g} requests/s", loc="left")
         axes.set_xlabel("minute")
         axes.set_ylabel("% rolled back" if at == 0 else "")
@@ -154,5 +153,6 @@ def _three_ways(results: Results) -> Figure:
         axes.set_xlabel("candidate's errors, %")
         axes.set_title(f"{rps:g} requests/s", loc="left")
         axes.set_ylabel("% of rollouts after an hour" if at == 0 else "")
+        axes.set_ylim(0, 100)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure

@@ -7,6 +7,7 @@ here as far as the formula is reproduced; the engine never sees the true noise.
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -103,10 +104,31 @@ def test_a_horizon_beyond_what_the_history_tells_is_cut() -> None:
     assert found.horizon_looks == 60
 
 
+def by_turns(apart: int, **more: Any) -> History:
+    """Twelve hours in which each half has `apart` of 1,000 events more every other hour.
+
+    t_60 is 60 apart^2 / 250,000, since u = (1/4)^2 * 2,000^2.
+    """
+    return halves(
+        lambda look: (1000 + apart, 1000 - apart)[:: 1 if look // 60 % 2 else -1],
+        trials=1_000_000,
+        **more,
+    )
+
+
 def test_noise_that_hides_any_harm_is_refused() -> None:
-    found = calibrating.calibrate(halves(lambda look: (90, 10) if look // 60 % 2 else (10, 90)))
+    assert calibrated(calibrating.calibrate(by_turns(105))).tau2 == pytest.approx(2.64, rel=0.01)
+    found = calibrating.calibrate(by_turns(125))
     assert isinstance(found, Uncalibrated)
     assert "differ by themselves" in found.reason
+
+
+def test_what_fitting_the_difference_of_pods_takes_from_the_noise_is_made_up_for() -> None:
+    known, unknown = (
+        calibrated(calibrating.calibrate(by_turns(50, lives=lives)))
+        for lives in (pods_apart(8), [])
+    )
+    assert known.tau2 == pytest.approx(unknown.tau2 * 12 / 11, rel=0.01)
 
 
 def looks_of(whole: History, kept: NDArray[np.bool_]) -> History:
@@ -120,10 +142,17 @@ def looks_of(whole: History, kept: NDArray[np.bool_]) -> History:
     )
 
 
-def halves(events: Any, *, looks: int = 720, trials: int = 1000, pods: float = 2.0) -> History:
+def halves(
+    events: Any,
+    *,
+    looks: int = 720,
+    trials: int = 1000,
+    pods: float = 2.0,
+    lives: Sequence[Life] = (),
+) -> History:
     drawn = np.array([events(look) for look in range(looks)]).reshape(looks, 2)
     full = np.full(looks, trials)
-    return History(np.arange(looks), full, drawn[:, 0], full, drawn[:, 1], pods)
+    return History(np.arange(looks), full, drawn[:, 0], full, drawn[:, 1], pods, lives)
 
 
 @pytest.mark.parametrize(

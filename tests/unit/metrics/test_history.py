@@ -246,9 +246,10 @@ def test_an_error_counted_before_its_request_is_still_one_request() -> None:
     assert (found.trials[9], found.events[9]) == (1.0, 1.0)
 
 
-def test_values_that_are_no_numbers_are_gaps() -> None:
+@pytest.mark.parametrize("text", ["NaN", "+Inf"])
+def test_values_that_are_no_numbers_are_gaps(text: str) -> None:
     broken = series(1, "v1-a", steady(60))
-    broken["values"][700][1] = "NaN"
+    broken["values"][700][1] = text
     found = parsed(broken).pods["v1-a"]
     assert np.flatnonzero(np.isnan(found.trials)).tolist() == [699, 700]
 
@@ -340,19 +341,32 @@ def test_a_restarted_pod_is_left_out_while_it_settles() -> None:
     assert gone == list(range(699, 699 + history.SETTLING))
 
 
-def test_a_pod_joins_the_half_that_has_fewer_then() -> None:
-    # By name alone the last two would be of one half.
-    ends = {"v1-a": DAY, "v1-b": 600, "v1-c": DAY}
+def until(end: int) -> Step:
+    return lambda minute: 60.0 * minute if minute <= end else None
+
+
+def since(start: int) -> Step:
+    return lambda minute: 60.0 * minute if minute > start else None
+
+
+def test_a_new_pod_is_left_out_while_it_settles() -> None:
     found = halved(
         parsed(
-            *(
-                series(1, pod, lambda m, e=end: 60.0 * m if m <= e else None)  # type: ignore[misc]
-                for pod, end in ends.items()
-            ),
-            series(1, "v1-d", lambda m: 60.0 * m if m > 600 else None),
+            *(series(1, pod, steady(60)) for pod in PODS),
+            series(1, "v1-c", since(700)),
         )
     )
-    assert len(found.minutes) >= DAY - history.SETTLING - 1
+    both = found.trials_a + found.trials_b
+    # The first value of a pod that nobody knows to be new is where its counting begins.
+    assert both[: 700 + history.SETTLING].tolist() == [120] * (700 + history.SETTLING)
+    assert set(both[700 + history.SETTLING :]) == {180}
+
+
+def test_a_pod_joins_the_half_that_has_fewer_then() -> None:
+    lasting = [series(1, pod, steady(60)) for pod in ("v1-a", "v1-c")]
+    ending = [series(1, pod, until(600)) for pod in ("v1-b", "v1-d")]
+    found = halved(parsed(*lasting, *ending, series(1, "v1-e", since(600))))
+    assert len(found.minutes) == DAY - history.SETTLING
 
 
 def test_minutes_without_requests_of_one_half_compare_nothing() -> None:

@@ -88,7 +88,8 @@ def fieller(candidate: MeanCounts, stable: MeanCounts, *, alpha: float = 0.05) -
     """The relative difference of the means by Fieller's theorem: exact for normal means.
 
     All ratios of means that a t-test of mean_c - ratio mean_s does not refute, with Welch's degrees
-    of freedom. (-inf, inf) where stable's mean itself cannot be told from 0. Source: Fieller (1954).
+    of freedom. (-inf, inf) where stable's mean itself cannot be told from 0. Source: Fieller
+    (1954).
 
     Raises:
         ValueError: as `lift`.

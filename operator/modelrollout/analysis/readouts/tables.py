@@ -66,8 +66,8 @@ def fisher(
     the one seen, within one part in 10^7 (R's fisher.test, scipy). `mid` counts tables exactly as
     likely as the one seen by half (one-sided: the one seen): nearer to its level, not a guarantee
     any more. No event at all, or nothing else: 1. Up to 10^12 requests; milliseconds up to
-    10^8, seconds at worst, since probabilities are added up one by one. Source: Fisher (1935), Lancaster
-    (1961) for mid-p.
+    10^8, seconds at worst, since probabilities are added up one by one. Source: Fisher (1935),
+    for mid-p Lancaster (1961).
 
     Raises:
         ValueError: if an arm has no requests.

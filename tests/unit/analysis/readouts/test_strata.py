@@ -187,8 +187,8 @@ def test_one_stratum_is_the_plain_table() -> None:
         )
     z = proportions.z_test(c, s).statistic
     # The hypergeometric variance has N - 1 for N.
-    found = strata.cochran_mantel_haenszel([(c, s)])
-    assert found.statistic == pytest.approx(z * z * 1999 / 2000)
+    joined = strata.cochran_mantel_haenszel([(c, s)])
+    assert joined.statistic == pytest.approx(z * z * 1999 / 2000)
 
 
 def test_one_sided_p_values_are_about_the_candidate() -> None:

@@ -5,6 +5,7 @@ noise is not known.
 """
 
 import asyncio
+from collections.abc import Mapping
 
 from modelrollout.adapters.prometheus import RefusedError, Source, SourceError
 from modelrollout.analysis import calibrating
@@ -13,6 +14,45 @@ from modelrollout.api.spec import Metric, ModelRolloutSpec
 from modelrollout.metrics import history
 from modelrollout.metrics.arms import ArmSeen
 from modelrollout.metrics.history import Grown
+
+
+async def noises(
+    sources: Mapping[str, Source],
+    spec: ModelRolloutSpec,
+    *,
+    namespace: str,
+    version: str,
+    seen: ArmSeen,
+    until: float,
+    horizon_looks: int = HOUR,
+) -> dict[str, Noise | Uncalibrated]:
+    """The noise of every rate of a rollout, one metric after another. Never raises.
+
+    Args:
+        sources: by name.
+        spec: of the rollout, its preset merged, its metrics checked.
+        namespace: of the rollout.
+        version: its name, stable's.
+        seen: what is known of it.
+        until: the histories end here; seconds since the epoch.
+        horizon_looks: length of the rollout, in minutes.
+    """
+    found: dict[str, Noise | Uncalibrated] = {}
+    for metric in spec.analysis.metrics:
+        source = sources.get(metric.source or spec.analysis.source)
+        if source is None or metric.mean is not None:
+            continue
+        found[metric.name] = await noise_of(
+            source,
+            spec,
+            metric,
+            namespace=namespace,
+            version=version,
+            seen=seen,
+            until=until,
+            horizon_looks=horizon_looks,
+        )
+    return found
 
 
 async def noise_of(

@@ -224,6 +224,11 @@ class Sources:
         self._sources = {config.name: Source(config) for config in configs}
         self._told: dict[tuple[str, ...], tuple[float, Reason]] = {}
 
+    @property
+    def by_name(self) -> Mapping[str, Source]:
+        """Each source."""
+        return self._sources
+
     def facts(self) -> Mapping[str, SourceFacts]:
         """What is known of each source, by name."""
         return {name: source.facts for name, source in self._sources.items()}

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from modelrollout.analysis.noise import ArmNoise
 from modelrollout.analysis.spending import Plan
 
 
@@ -97,7 +98,8 @@ class Question:
     rate, and is frozen when evidence begins. `usual_rate` is the stable version's share of events
     in the hours before the rollout, if known: bets then start from it. `spending`, of a rate whose
     harm is any worsening: exact conditional spending decides about harm, by this plan; its alpha is
-    the metric's own part of the error. Without it the e-process decides.
+    the metric's own part of the error. Without it the e-process decides. `noise` is that of the
+    service's own history, of one look of this rollout and between its pods; None: uncalibrated.
     """
 
     kind: Kind = Kind.RATE
@@ -111,6 +113,7 @@ class Question:
     planned_events: float | None = None
     usual_rate: float | None = None
     spending: Plan | None = None
+    noise: ArmNoise | None = None
 
     def __post_init__(self) -> None:
         self._check_error_rates()

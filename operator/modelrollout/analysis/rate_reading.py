@@ -29,7 +29,8 @@ def judge(evidence: RateEvidence, question: Question, *, tries: int = 1) -> Judg
     """The judgement of a rate; a pure function of evidence and question."""
     evidence = rates.prepared(evidence, question)
     sums = evidence.standardised
-    reading = _Reading(evidence, question, tries, rates.dispersion(evidence))
+    dispersion = rates.dispersion(evidence, question)
+    reading = _Reading(evidence, question, tries, dispersion)
     log_es = reading.log_es()
     verdict, because = reading.conclusion(log_es)
     seen = evidence.looks > 0
@@ -68,6 +69,11 @@ class _Reading:
     dispersion: float
 
     @property
+    def _tempering(self) -> float:
+        # Known noise is in the sums of each look already; what is only seen is taken off here.
+        return 1.0 if self.question.noise is not None else self.dispersion
+
+    @property
     def _worse(self) -> int:
         return 1 if self.question.better is Better.LOWER else -1
 
@@ -100,17 +106,18 @@ class _Reading:
             toward=toward,
             information=self.evidence.information,
             alpha=self.question.false_rollback,
-            dispersion=self.dispersion,
+            dispersion=self._tempering,
+            noise=self.question.noise,
         )
 
     def _within_margin(self) -> float | None:
         if not self.evidence.within:
             return None
-        logs = np.asarray(self.evidence.within) / self.dispersion
+        logs = np.asarray(self.evidence.within) / self._tempering
         return mixtures.log_mean_exp(logs, np.log(rates.held(self.evidence, self.question).weights))
 
     def _beyond_margin(self) -> float:
-        logs = np.asarray(self.evidence.beyond) / self.dispersion
+        logs = np.asarray(self.evidence.beyond) / self._tempering
         return mixtures.log_mean_exp(logs, np.log(bets.HARM_WEIGHTS))
 
     def spending(self) -> Spending | None:
@@ -173,7 +180,7 @@ class _Reading:
             self.evidence.ratio,
             information=self.evidence.information,
             alpha=self.question.false_promotion,
-            dispersion=self.dispersion,
+            dispersion=self._tempering,
         )
         return Bounds(estimate, low, high)
 

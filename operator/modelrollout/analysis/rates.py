@@ -9,10 +9,10 @@ from typing import Self
 
 import numpy as np
 
-from modelrollout.analysis import bets, projected, spending
+from modelrollout.analysis import bets, noise, projected, spending
 from modelrollout.analysis.counts import RateCounts
 from modelrollout.analysis.dispersion import NoiseSums
-from modelrollout.analysis.questions import Question, RollBackWhen
+from modelrollout.analysis.questions import Better, Question, RollBackWhen
 from modelrollout.analysis.ratio import RatioSums
 from modelrollout.analysis.spending import Spent
 
@@ -20,6 +20,9 @@ DEFAULT_INFORMATION = 20.0
 """Planned information when nothing is known: an hour at 10 requests/s and 0.5 % errors."""
 RAMP_SPREAD = 0.18
 """Mean of w (1 - w) over a ramp from 5 to 50 %: planned events times this is information."""
+
+LITTLE = 0.1
+"""Part of the variance of independent requests up to which known noise is passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class RateEvidence:
         compared: all bad outcomes and trials of looks that compare.
         within: log capital of each bet on "within the margin".
         beyond: log capital of each bet on "beyond the margin".
+        widened: sum of n_c n_s / N times the tempering of each look by known noise.
         spent: state of the exact conditional spending; None where the e-process decides.
     """
 
@@ -83,6 +87,7 @@ class RateEvidence:
     compared: bets.Past = field(default_factory=bets.Past)
     within: tuple[float, ...] = ()
     beyond: tuple[float, ...] = ()
+    widened: float = 0.0
     spent: Spent | None = None
 
 
@@ -93,14 +98,22 @@ def fresh(question: Question) -> RateEvidence:
     bare = RateEvidence(
         information=float(f"{information:.2g}"),
         usual=question.usual_rate,
-        spent=Spent() if _can_spend(question, information=information) else None,
+        spent=None if question.spending is None else Spent(),
     )
     return prepared(bare, question)
 
 
-def _can_spend(question: Question, *, information: float) -> bool:
-    # Frozen with the plan: which test decides must not depend on what the looks bring.
-    return question.spending is not None and information <= spending.MOST_INFORMATION
+def is_noisy(known: noise.ArmNoise, *, per_look: float, looks: int) -> bool:
+    """Whether known noise widens looks, or pods differ, by more than a little.
+
+    Exact spending is the law of independent requests, and is left where they are not.
+
+    Args:
+        known: noise of the rollout.
+        per_look: information of one look, m w (1 - w).
+        looks: planned.
+    """
+    return known.tau2 * per_look > LITTLE or known.omega2 * per_look * looks > LITTLE
 
 
 def held(evidence: RateEvidence, question: Question) -> bets.Beliefs:
@@ -135,15 +148,17 @@ def advance(
     n_c, x_c, n_s, x_s = candidate.trials, candidate.events, stable.trials, stable.events
     bad_c = bets.oriented(question, trials=n_c, events=x_c)
     bad_s = bets.oriented(question, trials=n_s, events=x_s)
+    phi = tempering(evidence, question, n_c=n_c, n_s=n_s)
     after = replace(
         evidence,
         looks=evidence.looks + 1,
         share=n_c / (n_c + n_s),
-        ratio=evidence.ratio.plus(n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s),
+        ratio=evidence.ratio.plus(n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s, phi=phi),
+        widened=evidence.widened + phi * n_c * n_s / (n_c + n_s),
         standardised=evidence.standardised.plus(n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s),
         noise=evidence.noise.plus(n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s),
-        within=_bet_within(evidence, question, n_c=n_c, x_c=bad_c, n_s=n_s, x_s=bad_s),
-        beyond=_bet_beyond(evidence, question, n_c=n_c, x_c=bad_c, n_s=n_s, x_s=bad_s),
+        within=_bet_within(evidence, question, n_c=n_c, x_c=bad_c, n_s=n_s, x_s=bad_s, phi=phi),
+        beyond=_bet_beyond(evidence, question, n_c=n_c, x_c=bad_c, n_s=n_s, x_s=bad_s, phi=phi),
         compared=evidence.compared.then(n_c=n_c, x_c=bad_c, n_s=n_s, x_s=bad_s),
         fading=evidence.fading.then(n_c=n_c, x_c=bad_c, n_s=n_s, x_s=bad_s, keep=bets.FADE),
     )
@@ -165,20 +180,52 @@ def _spend(
             question.spending,
             candidate=bad_c,
             stable=bad_s,
-            dispersion=dispersion(evidence),
+            dispersion=1.0 if question.noise is not None else dispersion(evidence, question),
         )
     except spending.SpendingError:
         return evidence.spent.end()
 
 
-def dispersion(evidence: RateEvidence) -> float:
-    """How much more the looks vary than independent requests would, at least 1."""
+def dispersion(evidence: RateEvidence, question: Question) -> float:
+    """How much more the looks vary than independent requests would, at least 1.
+
+    As the service's own history tells, or else as the looks so far do.
+    """
     sums = evidence.standardised
+    if question.noise is not None:
+        return max(1.0, evidence.widened / sums.overlap) if sums.overlap > 0 else 1.0
     return evidence.noise.dispersion((sums.candidate + 0.5) / (sums.stable + 0.5))
 
 
+def tempering(evidence: RateEvidence, question: Question, *, n_c: int, n_s: int) -> float:
+    """What known noise adds to the variance of the coming look: the factor phi.
+
+    It is known before the look's events are: the rate expected is that of earlier looks and of the
+    time before the rollout.
+    """
+    if question.noise is None:
+        return 1.0
+    past = evidence.compared
+    usual = evidence.usual or 0.0
+    if question.better is Better.HIGHER:
+        usual = 1.0 - usual
+    rate = noise.usual_rate(
+        usual,
+        events=round(past.bad_c + past.bad_s),
+        trials=round(past.trials_c + past.trials_s),
+    )
+    return noise.factor(question.noise, rate=rate, trials=n_c + n_s, share=n_c / (n_c + n_s))
+
+
 def _bet_within(
-    evidence: RateEvidence, question: Question, *, n_c: int, x_c: int, n_s: int, x_s: int
+    evidence: RateEvidence,
+    question: Question,
+    *,
+    n_c: int,
+    x_c: int,
+    n_s: int,
+    x_s: int,
+    phi: float,
 ) -> tuple[float, ...]:
     if not evidence.within:
         return ()
@@ -189,11 +236,18 @@ def _bet_within(
         bets.lines(question), alt_c=equal, alt_s=equal, n_c=n_c, n_s=n_s
     )
     gained = projected.log_factor(alt=(equal, equal), null=null, n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s)
-    return tuple((np.asarray(evidence.within) + gained).tolist())
+    return tuple((np.asarray(evidence.within) + gained / phi).tolist())
 
 
 def _bet_beyond(
-    evidence: RateEvidence, question: Question, *, n_c: int, x_c: int, n_s: int, x_s: int
+    evidence: RateEvidence,
+    question: Question,
+    *,
+    n_c: int,
+    x_c: int,
+    n_s: int,
+    x_s: int,
+    phi: float,
 ) -> tuple[float, ...]:
     if not evidence.beyond:
         return ()
@@ -209,4 +263,4 @@ def _bet_beyond(
         null_s = projected.project(line, alt_c=alt[0], alt_s=alt[1], n_c=n_c, n_s=n_s)
         null = (line.at(null_s), null_s)
         gains.append(projected.log_factor(alt=alt, null=null, n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s))
-    return tuple((np.asarray(evidence.beyond) + np.min(gains, axis=0)).tolist())
+    return tuple((np.asarray(evidence.beyond) + np.min(gains, axis=0) / phi).tolist())

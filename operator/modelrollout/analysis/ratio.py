@@ -15,6 +15,7 @@ import numpy as np
 
 from modelrollout.analysis import mixtures
 from modelrollout.analysis.mixtures import Array
+from modelrollout.analysis.noise import ArmNoise, random_null
 
 DEGREE = 28
 NODES: Array = -mixtures.REACH * np.cos(np.pi * np.arange(DEGREE + 1) / DEGREE)
@@ -37,16 +38,20 @@ then wastes at most a tenth, and splitting a look of unchanged weight changes no
 class RatioSums:
     """lnL(u) = tilt * u - table(u): the log likelihood of the log ratio u against 0.
 
-    `table` holds the sum at `NODES`; `tilt` is an exact integer.
+    `table` holds the sum at `NODES`; `tilt` is a whole number unless looks are tempered.
     """
 
-    tilt: int = 0
+    tilt: float = 0
     table: tuple[float, ...] = (0.0,) * (DEGREE + 1)
 
-    def plus(self, *, n_c: int, x_c: int, n_s: int, x_s: int) -> Self:
-        """Add one look: trials n and events x of candidate and stable, both arms with trials."""
+    def plus(self, *, n_c: int, x_c: int, n_s: int, x_s: int, phi: float = 1.0) -> Self:
+        """Add one look: trials n and events x of candidate and stable, both arms with trials.
+
+        `phi`, at least 1 and known before the events are, tempers the look: known noise widens it.
+        """
         tilt, terms = stratum(n_c=n_c, x_c=x_c, n_s=n_s, x_s=x_s)
-        return type(self)(self.tilt + tilt, tuple((np.asarray(self.table) + terms).tolist()))
+        added = np.asarray(self.table) + terms / phi
+        return type(self)(self.tilt + tilt / phi, tuple(added.tolist()))
 
 
 def stratum(*, n_c: int, x_c: int, n_s: int, x_s: int) -> tuple[int, Array]:
@@ -89,9 +94,19 @@ def _alternatives(toward: int, information: float, alpha: float) -> tuple[Array,
 
 
 def log_e(
-    sums: RatioSums, *, toward: int, information: float, alpha: float, dispersion: float = 1.0
+    sums: RatioSums,
+    *,
+    toward: int,
+    information: float,
+    alpha: float,
+    dispersion: float = 1.0,
+    noise: ArmNoise | None = None,
 ) -> float:
     """Log of the e-value against a ratio of at most 1 (`toward` 1) or at least 1 (`toward` -1).
+
+    With `noise`, what the draw of the pods alone may bring about belongs to the null: the mean
+    likelihood over it takes the place of that of the ratio 1 (notes C.4). Tempering by the noise of
+    each look is in the sums already.
 
     Exact at any stopping time for independent requests. A dispersion above 1 tempers the
     likelihood: exact when it is fixed or known before the look, an approximation when estimated.
@@ -99,7 +114,12 @@ def log_e(
     """
     points, log_weights, matrix = _alternatives(toward, information, alpha)
     log_likelihood = sums.tilt * points - matrix @ np.asarray(sums.table)
-    return mixtures.log_mean_exp(log_likelihood / dispersion, log_weights)
+    found = mixtures.log_mean_exp(log_likelihood / dispersion, log_weights)
+    if noise is None or noise.omega2 <= 0.0:
+        return found
+    drawn, drawn_weights = random_null(noise, information=information)
+    under_null = sums.tilt * drawn - interpolation(drawn) @ np.asarray(sums.table)
+    return found - mixtures.log_mean_exp(under_null / dispersion, drawn_weights)
 
 
 def _differentiation() -> Array:

@@ -69,6 +69,7 @@ def _rate_to_json(sums: RateEvidence) -> dict[str, Any]:
         "compared": _row(sums.compared),
         "within": list(sums.within),
         "beyond": list(sums.beyond),
+        "widened": sums.widened,
         "spent": None if sums.spent is None else sums.spent.to_json(),
     }
 
@@ -84,13 +85,14 @@ def _rate_from_json(stored: Mapping[str, Any]) -> RateEvidence:
         candidate=RateCounts(*stored["candidate"]),
         stable=RateCounts(*stored["stable"]),
         share=float(stored["share"]),
-        ratio=RatioSums(int(stored["tilt"]), table),
+        ratio=RatioSums(stored["tilt"] + 0, table),
         standardised=Standardised(*stored["standardised"]),
         noise=NoiseSums(*stored["noise"]),
         fading=Past(*stored["fading"]),
         compared=Past(*stored["compared"]),
         within=tuple(map(float, stored["within"])),
         beyond=tuple(map(float, stored["beyond"])),
+        widened=float(stored.get("widened", 0.0)),
         # Evidence from before there was spending goes on as it began.
         spent=Spent.from_json(stored["spent"]) if stored.get("spent") is not None else None,
     )

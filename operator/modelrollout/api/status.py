@@ -71,6 +71,9 @@ class MetricStatus(Record):
     interval: Annotated[str, Field(max_length=48)] = ""
     samples: Annotated[str, Field(max_length=48, description="Candidate / stable.")] = ""
     threshold: Annotated[str, Field(max_length=64, description="What must be shown.")] = ""
+    noise: Annotated[
+        str, Field(max_length=256, description="What the service's own history says of its noise.")
+    ] = ""
     message: Text = ""
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from modelrollout import metrics
-from modelrollout.adapters import kinds, versions
+from modelrollout.adapters import history, kinds, versions
 from modelrollout.adapters.apiserver import Apiserver, path_to
 from modelrollout.adapters.prometheus import Sources
 from modelrollout.adapters.versions import Sighting
+from modelrollout.analysis.noise import Noise, Uncalibrated
 from modelrollout.api import intents
 from modelrollout.api.spec import ModelRolloutSpec, Version
 from modelrollout.api.status import ModelRolloutStatus
@@ -96,6 +97,7 @@ class Observer:
             versions={name: sighting.seen for name, sighting in sightings.items()},
             traffic=provider.read(subject.rollout, routes, others=others),
             look=look,
+            noise=await self._noise(subject, sightings, look),
             problem=subject.problem,
             scrape_interval_s=scrape_interval_s,
         )
@@ -182,6 +184,26 @@ class Observer:
         }
         namespace = subject.live["metadata"]["namespace"]
         return await self._sources.look(subject.spec, namespace=namespace, window=window, arms=arms)
+
+    async def _noise(
+        self, subject: Subject, sightings: Mapping[str, Sighting], look: Look | None
+    ) -> Mapping[str, Noise | Uncalibrated]:
+        """What stable's own past says, once: with a survey that came through."""
+        status, rollout = subject.status, subject.status.rollout
+        if look is None or look.down is not None or rollout is None or rollout.surveyed:
+            return {}
+        name = looking.baseline(status)
+        version = next((one for one in subject.spec.versions if one.name == name), None)
+        if version is None:
+            return {}
+        return await history.noises(
+            self._sources.by_name,
+            subject.spec,
+            namespace=subject.live["metadata"]["namespace"],
+            version=name,
+            seen=_arm(version, sightings[name]),
+            until=look.end,
+        )
 
 
 def _arm(version: Version, sighting: Sighting) -> metrics.ArmSeen:

@@ -14,6 +14,7 @@ from typing import Any
 from modelrollout.analysis import evidence, split
 from modelrollout.analysis.counts import Counts, RateCounts
 from modelrollout.analysis.evidence import Evidence
+from modelrollout.analysis.noise import ArmNoise
 from modelrollout.analysis.questions import Question
 from modelrollout.analysis.split import Split
 from modelrollout.api import scalars
@@ -68,9 +69,11 @@ def opened(spec: ModelRolloutSpec, text: str) -> Book:
     stored = json.loads(text) if text else {}
     known = Known(
         usual={str(k): float(v) for k, v in stored.get("usual", {}).items()},
-        requests=float(stored.get("planned", 0.0)),
+        requests=float(stored.get("requests", 0.0)),
         looks=int(stored.get("looks", 0)),
         tries=int(stored.get("tries", 1)),
+        noise={name: ArmNoise(*values) for name, values in stored.get("noise", {}).items()},
+        calibration={str(k): str(v) for k, v in stored.get("calibration", {}).items()},
     )
     book = _read(spec, stored.get("metrics", {}), known=known)
     guard, looked = Split.from_json(stored.get("split")), int(stored.get("looked", 0))
@@ -124,9 +127,11 @@ def closed(book: Book) -> str:
         "split": book.split.to_json(),
         "looked": book.looked,
         "usual": dict(book.known.usual),
-        "planned": book.known.requests,
+        "requests": book.known.requests,
         "looks": book.known.looks,
         "tries": book.known.tries,
+        "noise": {name: [n.tau2, n.omega2] for name, n in book.known.noise.items()},
+        "calibration": dict(book.known.calibration),
     }
     return json.dumps(stored, separators=(",", ":"))
 

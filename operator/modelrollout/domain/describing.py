@@ -24,7 +24,13 @@ def number(value: float, *, is_share: bool) -> str:
 
 
 def row(
-    metric: Metric, judgement: Judgement, *, problem: Reason | None, down: bool, rollout: Rollout
+    metric: Metric,
+    judgement: Judgement,
+    *,
+    problem: Reason | None,
+    down: bool,
+    rollout: Rollout,
+    calibration: str = "",
 ) -> MetricStatus:
     """One metric as a row of the status."""
     is_share = metric.mean is None
@@ -44,6 +50,7 @@ def row(
         interval=_interval(effect, name),
         samples=f"{judgement.candidate_trials:,} / {judgement.stable_trials:,}",
         threshold=_threshold(metric, judgement),
+        noise=calibration[:256],
         message=sentence(metric, judgement, problem=problem, rollout=rollout)[:1024],
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from modelrollout.analysis.counts import Counts
+from modelrollout.analysis.noise import Noise, Uncalibrated
 from modelrollout.api.intents import Intent
 from modelrollout.domain.reasons import Reason
 
@@ -103,6 +104,7 @@ class Observed:
         look: the look that was due, None when none was.
         problem: what only code can see and what makes the resource unacceptable.
         scrape_interval_s: of the slowest source in use; the next look is timed by it.
+        noise: per metric, what stable's history says of its noise; read with the survey.
     """
 
     namespace: str
@@ -116,3 +118,4 @@ class Observed:
     look: Look | None = None
     problem: Reason | None = None
     scrape_interval_s: float = 0.0
+    noise: Mapping[str, Noise | Uncalibrated] = field(default_factory=dict)

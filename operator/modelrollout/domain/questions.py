@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from modelrollout.analysis import questions, spending
+from modelrollout.analysis import questions, rates, spending
+from modelrollout.analysis.noise import ArmNoise
 from modelrollout.analysis.questions import Kind, Question
 from modelrollout.api.spec import (
     HarmTest,
@@ -28,15 +29,19 @@ class Known:
 
     Attributes:
         usual: stable's value per metric before the rollout, where it is known.
-        requests: of both arms, expected until the deadline; 0 when unknown.
+        requests: of both arms, expected in one look; 0 when unknown.
         looks: expected until the answer, the ramp and the bake included; 0 when unknown.
         tries: which try of this candidate it is, from 1.
+        noise: per metric, where the service's own history tells it.
+        calibration: per metric, what is said of its noise: from what it is known, or why it is not.
     """
 
     usual: Mapping[str, float] = field(default_factory=dict)
     requests: float = 0.0
     looks: int = 0
     tries: int = 1
+    noise: Mapping[str, ArmNoise] = field(default_factory=dict)
+    calibration: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING_KNOWN = Known()
@@ -87,9 +92,10 @@ def _question(metric: Metric, *, spec: ModelRolloutSpec, known: Known) -> Questi
         roll_back_when=questions.RollBackWhen(roll_back_when(metric)),
         false_rollback=spec.analysis.error_rate.false_rollback,
         false_promotion=spec.analysis.error_rate.false_promotion,
-        planned_events=known.requests * (rate or 0.0) or None,
+        planned_events=known.requests * max(1, known.looks) * (rate or 0.0) or None,
         usual_rate=rate,
         spending=_spending(metric, spec=spec, known=known),
+        noise=known.noise.get(metric.name) if is_rate else None,
     )
 
 
@@ -100,10 +106,21 @@ def _spending(metric: Metric, *, spec: ModelRolloutSpec, known: Known) -> spendi
         return None
     if spec.analysis.harm_test is HarmTest.E_PROCESS:
         return None
+    if spec.analysis.harm_test is HarmTest.AUTO and not _suits(metric, known=known):
+        return None
     part = part_of_error(spec, tries=known.tries)
     # The ramp holds where harm seems likely, so the weights follow the outcome a little.
     alpha = spending.HELD * part / (2.0 if metric.limit else 1.0)
     return spending.Plan(alpha, known.looks, after_deadline=_may_go_on(spec))
+
+
+def _suits(metric: Metric, *, known: Known) -> bool:
+    rate = known.usual.get(metric.name, 0.0)
+    per_look = known.requests * rate * (1.0 - rate) / 4.0
+    if per_look * known.looks > spending.MOST_INFORMATION:
+        return False
+    noise = known.noise.get(metric.name)
+    return noise is None or not rates.is_noisy(noise, per_look=per_look, looks=known.looks)
 
 
 def part_of_error(spec: ModelRolloutSpec, *, tries: int) -> float:

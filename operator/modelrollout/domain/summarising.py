@@ -95,6 +95,7 @@ def _rows(turn: Pass) -> None:
                 problem=book.entries[metric.name].problem,
                 down=down,
                 rollout=turn.rollout,
+                calibration=book.known.calibration.get(metric.name, ""),
             )
             for metric in turn.spec.analysis.metrics
         ]

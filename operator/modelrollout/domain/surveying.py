@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from modelrollout.analysis.counts import Counts, MeanCounts, RateCounts
+from modelrollout.analysis.noise import LOOK_S, ArmNoise, Noise
 from modelrollout.api.status import LookStatus
-from modelrollout.domain import book, questions, steps
+from modelrollout.domain import book, guarding, questions, steps
 from modelrollout.domain.observed import Look
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code, Reason
@@ -78,11 +79,36 @@ def _learn(turn: Pass, look: Look) -> None:
     length_s = _forecast(turn, look, rate=rate) if turn.refused is None else 0.0
     known = questions.Known(
         usual=_usual(look),
-        requests=rate * turn.spec.deadline,
+        requests=rate * turn.spec.analysis.interval,
         looks=_looks(turn, length_s),
         tries=turn.rollout.number,
+        noise=_noise(turn),
+        calibration=_calibration(turn),
     )
     turn.put_book(book.fresh(turn.spec, known))
+
+
+def _noise(turn: Pass) -> Mapping[str, ArmNoise]:
+    """Noise of a look of this rollout, by metric: between its pods, and at its interval."""
+    candidate, stable = guarding.arms(turn)
+    pods_c, pods_s = max(1, candidate.ready), max(1, stable.ready)
+    # Known per minute. A shorter look has less of the requests, and as much of the noise.
+    looks = LOOK_S / turn.spec.analysis.interval
+    found = {}
+    for name, noise in turn.observed.noise.items():
+        if isinstance(noise, Noise):
+            during = noise.during(pods_c, pods_s)
+            found[name] = ArmNoise(
+                float(f"{during.tau2 * looks:.4g}"), float(f"{during.omega2:.4g}")
+            )
+    return found
+
+
+def _calibration(turn: Pass) -> Mapping[str, str]:
+    return {
+        name: noise.sentence if isinstance(noise, Noise) else f"uncalibrated: {noise.reason}"
+        for name, noise in turn.observed.noise.items()
+    }
 
 
 def _looks(turn: Pass, forecast_s: float) -> int:

@@ -94,15 +94,7 @@ def run(cell: Cell, seed: int) -> Outcome:
     random = scenarios.seeded(seed, cell.scenario.name)
     seen = _counts(cell, random, runs=cell.runs)
     known = _known(cell, random)
-    noises = (
-        learning.learnt(cell.scenario, random, services=SERVICES)
-        if cell.calibrated and learning.is_wired()
-        else [None] * SERVICES
-    )
-    asked = [
-        engine.question(_asking(cell), learning.calibrated(one, noise))
-        for one, noise in zip(known, noises, strict=True)
-    ]
+    asked = [engine.question(_asking(cell), one) for one in known]
     judged = seen.without_first(cell.warm_up)
     timed = engine.timed(judged, np.repeat(np.array(asked), cell.runs // SERVICES).tolist())
     rollback, promotion = timed.rollback + cell.warm_up, timed.promotion + cell.warm_up
@@ -113,7 +105,7 @@ def run(cell: Cell, seed: int) -> Outcome:
         failed_until=_until(seen.x_c, np.minimum(rollback, LOOKS)),
         spent=_spent(cell, asked[0], seed),
         rivals=_of_rivals(cell, seen),
-        learnt=sum(noise is not None for noise in noises),
+        learnt=sum(bool(one.noise) for one in known),
         seconds=timed.seconds,
     )
 
@@ -123,9 +115,18 @@ def _asking(cell: Cell) -> ModelRolloutSpec:
 
 
 def _known(cell: Cell, random: np.random.Generator) -> list[Known]:
+    if not cell.knows_usual:
+        return [questions.NOTHING_KNOWN] * SERVICES
     surveys = engine.surveyed(cell.scenario, random, runs=SERVICES)
-    known = [driven.known(cell.scenario, _asking(cell), survey) for survey in surveys]
-    return known if cell.knows_usual else [questions.NOTHING_KNOWN] * SERVICES
+    noises = (
+        learning.learnt(cell.scenario, random, services=SERVICES)
+        if cell.calibrated
+        else [None] * SERVICES
+    )
+    return [
+        driven.known(cell.scenario, _asking(cell), survey, noise=noise)
+        for survey, noise in zip(surveys, noises, strict=True)
+    ]
 
 
 def _counts(cell: Cell, random: np.random.Generator, *, runs: int) -> Traffic:

@@ -5,20 +5,21 @@ part of what is measured. The looks are kept, and the engine alone must say the 
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 
 from modelrollout.analysis import evidence
 from modelrollout.analysis.counts import RateCounts
+from modelrollout.analysis.noise import Noise, Uncalibrated
 from modelrollout.analysis.verdicts import Verdict
 from modelrollout.api.scalars import PARTS
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain import book as books
 from modelrollout.domain.book import Book
 from modelrollout.domain.ending import Ending
-from modelrollout.domain.observed import Look, Pair
+from modelrollout.domain.observed import Look, Observed, Pair
 from modelrollout.domain.planned import Window
 from modelrollout.domain.questions import Known
 from modelrollout.domain.transitions import Phase
@@ -36,6 +37,7 @@ class _Drawn:
     random: np.random.Generator
     rps: float
     survey: RateCounts
+    noise: Noise | Uncalibrated | None = None
     looks: list[tuple[RateCounts, RateCounts]] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
 
@@ -57,6 +59,13 @@ class _World(world.World):
     def __init__(self, written: dict[str, Any], drawn: _Drawn) -> None:
         super().__init__(written, rps=drawn.rps)
         self.drawn = drawn
+        for version in self.versions.values():
+            version.wanted = version.ready = 1
+
+    def observed(self, window: Window | None) -> Observed:
+        """What the operator sees, the noise of stable's history with it."""
+        known = {} if self.drawn.noise is None else {METRIC: self.drawn.noise}
+        return replace(super().observed(window), noise=known)
 
     def look(self, window: Window) -> Look:
         """What the metric source answers."""
@@ -107,10 +116,16 @@ class Driven:
         return self.said == self.again and self.rolled_back == self.again.rollback
 
 
-def run(scenario: Scenario, asking: ModelRolloutSpec, random: np.random.Generator) -> Driven:
+def run(
+    scenario: Scenario,
+    asking: ModelRolloutSpec,
+    random: np.random.Generator,
+    *,
+    noise: Noise | Uncalibrated | None = None,
+) -> Driven:
     """One rollout of the scenario from its survey until it ends, or all looks are made."""
     (survey,) = engine.surveyed(scenario, random, runs=1)
-    drawn = _Drawn(scenario.rates(random, runs=1), random, scenario.rps, survey)
+    drawn = _Drawn(scenario.rates(random, runs=1), random, scenario.rps, survey, noise)
     there = _released(asking, drawn)
     question = _book(there).asked[METRIC]
     said, size = Decided(), 0
@@ -133,10 +148,16 @@ def run(scenario: Scenario, asking: ModelRolloutSpec, random: np.random.Generato
     )
 
 
-def known(scenario: Scenario, asking: ModelRolloutSpec, survey: RateCounts) -> Known:
+def known(
+    scenario: Scenario,
+    asking: ModelRolloutSpec,
+    survey: RateCounts,
+    *,
+    noise: Noise | Uncalibrated | None = None,
+) -> Known:
     """What the operator knows of the service after such a survey, before the first look."""
     random = np.random.default_rng(0)
-    drawn = _Drawn(scenario.rates(random, runs=1), random, scenario.rps, survey)
+    drawn = _Drawn(scenario.rates(random, runs=1), random, scenario.rps, survey, noise)
     return _book(_released(asking, drawn)).known
 
 

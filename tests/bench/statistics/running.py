@@ -5,10 +5,20 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import repeat
 from typing import Final
 
-from tests.bench.statistics import catalogue, cells, costs, driven, engine, rivals, scenarios
+from tests.bench.statistics import (
+    catalogue,
+    cells,
+    costs,
+    driven,
+    engine,
+    learning,
+    rivals,
+    scenarios,
+)
 from tests.bench.statistics.cells import Cell, Outcome
 from tests.bench.statistics.costs import Cost
 from tests.bench.statistics.driven import Driven
@@ -19,16 +29,34 @@ PROCESSES: Final = 2
 QUICK: Final = 0.02
 """Part of the runs that a quick look takes."""
 FLAGGER_RUNS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Rollouts through the plan: of one rate, and of services that have learnt their noise."""
+
+    rps: float
+    rate: float
+    runs: int
+    noise: str = "none"
+
+    @property
+    def calibrated(self) -> bool:
+        """The services have a history."""
+        return self.noise != "none"
+
+
 DRIVEN: Final = (
-    (1.0, STABLE, 60),
-    (10.0, STABLE, 60),
-    (100.0, STABLE, 60),
-    (1.0, 0.05, 40),
-    (10.0, 0.01, 40),
-    (10.0, 0.02, 30),
-    (100.0, 0.01, 40),
+    Planned(1.0, STABLE, 60),
+    Planned(10.0, STABLE, 60),
+    Planned(100.0, STABLE, 60),
+    Planned(100.0, STABLE, 40, "gamma, CV 0.5"),
+    Planned(10.0, 0.02, 20, "AR(1) 0.9, sd 0.3"),
+    Planned(1.0, 0.05, 40),
+    Planned(10.0, 0.01, 40),
+    Planned(10.0, 0.02, 30),
+    Planned(100.0, 0.01, 40),
 )
-"""Requests/s, the candidate's errors, rollouts through the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +68,7 @@ class Results:
         part: of the full number of runs.
         outcomes: by name of the cell.
         flagger: on its own schedule, by requests/s and rate.
-        driven: through the plan, by requests/s and rate.
+        driven: through the plan.
         cost: of one look.
         seconds: that all of it took.
     """
@@ -49,7 +77,7 @@ class Results:
     part: float
     outcomes: Mapping[str, Outcome]
     flagger: Mapping[tuple[float, float], Ended]
-    driven: Mapping[tuple[float, float], list[Driven]]
+    driven: Mapping[Planned, list[Driven]]
     cost: Cost
     seconds: float
     cells: Mapping[str, Cell] = field(default_factory=catalogue.every)
@@ -63,11 +91,10 @@ def everything(*, seed: int, part: float = 1.0) -> Results:
     # The longest first, so that both processes end together.
     order = sorted(wanted, key=lambda name: -wanted[name].runs * wanted[name].scenario.rps ** 0.1)
     with ProcessPoolExecutor(PROCESSES, initializer=os.nice, initargs=(5,)) as pool:
-        plans = [(*one, part, seed) for one in DRIVEN]
-        by_plan = pool.map(through_plan, plans)
+        by_plan = pool.map(partial(through_plan, part=part, seed=seed), DRIVEN)
         found = pool.map(cells.run, [wanted[name] for name in order], repeat(seed))
         outcomes = dict(zip(order, found, strict=True))
-        driven_ = {(one[0], one[1]): runs for one, runs in zip(DRIVEN, by_plan, strict=True)}
+        driven_ = dict(zip(DRIVEN, by_plan, strict=True))
     return Results(
         seed=seed,
         part=part,
@@ -80,16 +107,22 @@ def everything(*, seed: int, part: float = 1.0) -> Results:
     )
 
 
-def through_plan(one: tuple[float, float, int, float, int]) -> list[Driven]:
-    """Rollouts of one cell through the operator's plan."""
-    rps, rate, runs, part, seed = one
-    asking = engine.spec(engine.RELATIVE)
-    scenario = Scenario("plan", rps, rate)
-    wanted = max(2, round(runs * part))
-    return [
-        driven.run(scenario, asking, scenarios.seeded(seed, "plan", rps, rate, number))
-        for number in range(wanted)
-    ]
+def through_plan(planned: Planned, *, part: float, seed: int) -> list[Driven]:
+    """Rollouts of one kind through the operator's plan."""
+    name = catalogue.named("plan", planned.noise, planned.rps, planned.rate)
+    asking, runs = engine.spec(engine.RELATIVE), max(2, round(planned.runs * part))
+    scenario = Scenario(
+        name,
+        planned.rps,
+        planned.rate,
+        noise=catalogue.FAMILIES[planned.noise],
+        history=catalogue.HISTORY,
+    )
+    random = scenarios.seeded(seed, name)
+    noises = (
+        learning.learnt(scenario, random, services=runs) if planned.calibrated else [None] * runs
+    )
+    return [driven.run(scenario, asking, random, noise=noise) for noise in noises]
 
 
 def _flagger(seed: int, part: float) -> dict[tuple[float, float], Ended]:

@@ -9,7 +9,7 @@ from tests.bench.statistics.catalogue import MORE_TRAFFIC, TRAFFIC, WORSE, named
 from tests.bench.statistics.cells import SERVICES, Outcome
 from tests.bench.statistics.figures import Median, Share
 from tests.bench.statistics.noise import Floats
-from tests.bench.statistics.running import Results
+from tests.bench.statistics.running import Planned, Results
 from tests.bench.statistics.scenarios import STABLE
 
 OURS = "**modelrollout**"
@@ -202,10 +202,10 @@ def damage(results: Results) -> str:
 def through_plan(results: Results) -> str:
     """The operator's own plan on some of it, and whether the engine alone agrees."""
     body = []
-    for (rps, rate), runs in results.driven.items():
+    for planned, runs in results.driven.items():
         body.append(
             [
-                f"{100 * rate:g} % at {rps:g} requests/s",
+                f"{100 * planned.rate:g} % at {planned.rps:g} requests/s{_with_noise(planned)}",
                 len(runs),
                 sum(one.agree for one in runs),
                 sum(np.isfinite(one.rolled_back) for one in runs),
@@ -216,3 +216,7 @@ def through_plan(results: Results) -> str:
         )
     head = ["candidate", "rollouts", "same decision at the same look", "rolled back"]
     return table([*head, "promoted at the end of the ramp", "looks", "largest status"], body)
+
+
+def _with_noise(planned: Planned) -> str:
+    return f", {planned.noise}, calibrated" if planned.calibrated else ""

@@ -1,9 +1,9 @@
-"""Has the law of a value changed? Distances between two histograms, against what chance alone gives.
+"""Has the law of a value changed? Distances between two histograms, against what chance gives.
 
-A population stability index of 0.1 or 0.25 as limit alarms always on few values and never on many: under
-no change the index is about (1/n + 1/m) times a chi-square, 0.4 for a hundred values in ten bins and
-0.0004 for 100,000. Each distance here comes with its null mean, its threshold and its p-value; the
-`effect` is what is left above chance. Values are assumed independent.
+A population stability index of 0.1 or 0.25 as limit alarms always on few values and never on many:
+under no change the index is about (1/n + 1/m) times a chi-square, up to 0.4 for a hundred values in
+ten bins and 0.0004 for 100,000. Each distance here comes with its null mean, its threshold and its
+p-value; the `effect` is what is left above chance. Values are assumed independent.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from modelrollout.analysis.mixtures import Array
@@ -179,7 +180,7 @@ class _Arms:
 
     c: Array
     s: Array
-    filled: Array
+    filled: NDArray[np.bool_]
 
     @classmethod
     def of(cls, candidate: Sequence[int], stable: Sequence[int]) -> "_Arms":
@@ -275,7 +276,7 @@ def _psi(c: Array, s: Array) -> Array:
     p, q = _shares(c + half, s + half)
     gap = p - q
     near = np.log1p(np.clip(gap / q, -0.5, 0.5))
-    logs = np.where(np.abs(gap) < 0.5 * q, near, np.log(p / q))  # noqa: PLR2004
+    logs = np.where(np.abs(gap) < 0.5 * q, near, np.log(p / q))
     return np.asarray(np.sum(gap * logs, axis=-1), dtype=np.float64)
 
 

@@ -36,8 +36,8 @@ def mann_whitney(
     The statistic is U of the candidate: pairs in which its value is the higher one, ties by half;
     over the number of pairs it is the chance to be higher. As in R's wilcox.test the law is exact
     for few values without ties, else normal with the variance corrected for ties, moved by 0.5
-    towards the mean if `corrected`. Where all values are equal the p-value is 1. A two-sided p-value
-    is twice the smaller side, at most 1.
+    towards the mean if `corrected`. Where all values are equal the p-value is 1. A two-sided
+    p-value is twice the smaller side, at most 1.
 
     Args:
         candidate: values, one-dimensional, any unit.
@@ -96,7 +96,7 @@ def shift(
     The median of all differences, and as interval those two of them that the test at level alpha
     just refutes: by the exact law of U, or its normal limit without correction for ties, which
     can only widen it. Assumes that both laws differ by a shift. (-inf, inf) where so few values
-    cannot reach the level.
+    cannot reach the level. Seconds for 100,000 values that all differ, at once for a few thousand.
 
     Source: Hodges and Lehmann (1963); Hollander and Wolfe (1999), section 4.3.
 
@@ -284,6 +284,7 @@ def _normal_rank(joint: _Joint, *, alpha: float) -> int:
 
 
 _HALVINGS = 64
+_NARROW = 1e-13
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,11 +308,12 @@ class _Differences:
         """The difference with this rank, from 1."""
         low = float(self.x[0] - self.y[-1])
         high = float(self.x[-1] - self.y[0])
+        span = high - low
         if self._up_to(low) >= rank:
             return low
         for _ in range(_HALVINGS):
             middle = low / 2.0 + high / 2.0
-            if middle in {low, high}:
+            if high - low <= _NARROW * span:
                 break
             low, high = (low, middle) if self._up_to(middle) >= rank else (middle, high)
         return self._next_above(low)

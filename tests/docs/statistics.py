@@ -1,4 +1,4 @@
-"""The pictures of docs/statistics.md, drawn by the engine itself: `python -m tests.docs.statistics`.
+"""The pictures of docs/statistics.md, drawn by the engine: `python -m tests.docs.statistics`.
 
 Each picture is of rollouts that were simulated with one fixed seed; what the page says of them is
 tested in tests/unit/docs.
@@ -109,8 +109,7 @@ def pooled(looks: list[Look]) -> list[float]:
     return [float(one) for one in (x_c / n_c) / np.maximum(x_s / n_s, 1e-9)]
 
 
-HEALTHY: Final = {"rps": 10.0, "candidate": STABLE}
-HARMFUL: Final = {"rps": 10.0, "candidate": 2.0 * STABLE}
+PATHS: Final = (("healthy", STABLE), ("twice the errors", 2.0 * STABLE))
 INCIDENT: Final = (41, 60)
 THREE: Final = (
     ("twice the errors", 10.0, 2.0 * STABLE),
@@ -122,8 +121,9 @@ THREE: Final = (
 def boundary() -> Figure:
     """The candidate's bad outcomes against the boundary, look by look."""
     figure = Figure(figsize=(8.0, 3.0))
-    for at, (title, world) in enumerate((("healthy", HEALTHY), ("twice the errors", HARMFUL))):
-        axes, path = figure.add_subplot(1, 2, at + 1), walked(drawn(**world))
+    for at, (title, rate) in enumerate(PATHS):
+        axes = figure.add_subplot(1, 2, at + 1)
+        path = walked(drawn(rps=10.0, candidate=rate))
         end = path.alarm_at or LOOKS
         minutes = np.arange(1, end + 1)
         axes.step(minutes, path.boundaries[:end], where="mid", color=RED, label="boundary")
@@ -157,7 +157,8 @@ def shared_incident() -> Figure:
     ratios = [one.ratio for one in judged(looks)]
     low, high = ([max(0.0, getattr(r, side)) for r in ratios if r] for side in ("low", "high"))
     right.fill_between(minutes, low, high, color=BLUE, alpha=0.15, lw=0)
-    right.plot(minutes, [r.estimate for r in ratios if r], color=BLUE, label="look by look")
+    found = [r.estimate or np.nan for r in ratios if r]
+    right.plot(minutes, found, color=BLUE, label="look by look")
     right.plot(minutes, pooled(looks), color=RED, label="counts pooled")
     right.axhline(1.0, color=INK, lw=0.6)
     right.set_ylim(0.5, 2.0)

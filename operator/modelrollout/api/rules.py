@@ -148,6 +148,16 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
             field="weights",
         ),
     ),
+    "Ramp": (
+        Rule(
+            "!self.riskBudget.matches('^[0-9]+([.][0-9]+)?%$')"
+            " || (double(self.riskBudget.replace('%', '')) > 0.0"
+            " && double(self.riskBudget.replace('%', '')) <= 100.0)",
+            "riskBudget is a share of all requests above 0% and at most 100%: write for example "
+            '"0.1%"',
+            field="riskBudget",
+        ),
+    ),
     "Step": (
         _exactly_one("weight", "pause", of="a step"),
         Rule(

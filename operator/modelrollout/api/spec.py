@@ -8,7 +8,7 @@ models as CEL (`RULES` in `api.rules`); what only code can see becomes `Accepted
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from modelrollout.api import scalars
@@ -159,6 +159,26 @@ class Traffic(Part):
     ] = None
 
 
+def _budget(share: float) -> float:
+    if not 0 < share <= 1:
+        raise ValueError(f'expected a share above 0% and at most 100%, such as "0.1%", saw {share}')
+    return share
+
+
+class Ramp(Part):
+    """The evidence chooses the speed: fast with much traffic, slow with little."""
+
+    risk_budget: Annotated[
+        Percent,
+        AfterValidator(_budget),
+        Field(
+            description='Share of all requests, such as "0.1%", that the candidate may harm: the '
+            "next weight is taken once that weight, times the largest worsening that the evidence "
+            "still allows, is at most this."
+        ),
+    ]
+
+
 class Canary(Part):
     """A growing share of users, step by step."""
 
@@ -171,8 +191,16 @@ class Canary(Part):
         ),
     ] = Field(default_factory=list)
     min_duration: Annotated[
-        Duration, Field(description="Shortest time at a step, once its split is confirmed.")
-    ] = 300.0
+        Duration | None,
+        Field(
+            description="Shortest time at a step, once its split is confirmed. Left out: 5m, or "
+            "with a ramp one look."
+        ),
+    ] = None
+    ramp: Annotated[
+        Ramp | None,
+        Field(description="Lets the evidence choose the speed. Left out: minDuration does."),
+    ] = None
 
 
 class Pause(Part):

@@ -8,6 +8,7 @@ from modelrollout.domain import (
     describing,
     guarding,
     programming,
+    ramping,
     splitting,
     steps,
 )
@@ -32,6 +33,7 @@ def blocked(turn: Pass, weighed: Weighed) -> tuple[Reason, ...]:
         Reason(Code.SPLIT_CONTRADICTS, weighed.split_leans) if weighed.split_leans else None,
         describing.loud(weighed),
         _time(turn),
+        ramping.held(turn),
     ]
     return tuple(reason for reason in reasons if reason is not None)
 

@@ -22,6 +22,7 @@ class Code(StrEnum):
     STEP_RUNNING = "StepRunning"
     STEP_ADVANCED = "StepAdvanced"
     STEP_TIME = "StepTime"
+    RISK_BUDGET = "RiskBudget"
     CAPACITY = "Capacity"
     NO_ENDPOINTS = "NoEndpoints"
     DRAINING = "Draining"

@@ -23,7 +23,8 @@ class WeightStep:
     min_duration_s: float
 
     def __str__(self) -> str:
-        return f"weight {scalars.percent(self.share)} for {scalars.duration(self.min_duration_s)}"
+        lasts = f" for {scalars.duration(self.min_duration_s)}" if self.min_duration_s else ""
+        return f"weight {scalars.percent(self.share)}{lasts}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,9 @@ def weights_for(requests_per_s: float) -> list[int]:
 
 def _of_canary(canary: Canary, *, chosen: Sequence[int]) -> tuple[Step, ...]:
     shares = canary.weights or list(chosen) or weights_for(0.0)
-    return tuple(WeightStep(share, canary.min_duration) for share in shares)
+    left_out_s = DEFAULT_MIN_DURATION_S if canary.ramp is None else 0.0
+    length_s = left_out_s if canary.min_duration is None else canary.min_duration
+    return tuple(WeightStep(share, length_s) for share in shares)
 
 
 def _of_written(written: Sequence[WrittenStep]) -> tuple[Step, ...]:

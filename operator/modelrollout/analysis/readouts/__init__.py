@@ -5,5 +5,6 @@ stops at a small p-value errs far more often than it says. Decisions come from `
 
 `proportions` and `tables` compare two rates, `strata` the same over strata; `means`, `ranks` and
 `drift` compare values and histograms; `bayesian` reads posteriors. Differences are candidate minus
-stable, ratios candidate over stable, everywhere.
+stable, ratios candidate over stable, everywhere. Intervals are two-sided at level 1 - alpha; one
+end of the interval at 2 alpha is a one-sided bound at level 1 - alpha.
 """

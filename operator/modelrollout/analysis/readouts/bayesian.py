@@ -7,21 +7,15 @@ is informative and trusted; neither number has an error rate.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import assert_never
 
 import numpy as np
 from scipy import special
 
-from modelrollout.analysis.counts import RateCounts
+from modelrollout.analysis.counts import MeanCounts, RateCounts
 from modelrollout.analysis.mixtures import Array
-
-
-class Wanted(StrEnum):
-    """Which direction is better: errors want to be lower, conversions higher."""
-
-    LOWER = "lower"
-    HIGHER = "higher"
+from modelrollout.analysis.questions import Better
+from modelrollout.analysis.readouts import means
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +48,15 @@ class Normal:
         if not (math.isfinite(self.deviation) and self.deviation >= 0.0):
             raise ValueError(f"expected a finite deviation of at least 0, found {self.deviation}")
 
-    def minus(self, other: "Normal") -> "Normal":
-        """The law of the difference, if both are independent."""
-        return Normal(self.mean - other.mean, math.hypot(self.deviation, other.deviation))
+    def after(self, seen: "Normal") -> "Normal":
+        """The posterior with this prior: an average, weighted by inverse squared deviations."""
+        if seen.deviation == 0.0:
+            return seen
+        trust = self.deviation * self.deviation
+        weight = trust / (trust + seen.deviation * seen.deviation)
+        return Normal(
+            self.mean + weight * (seen.mean - self.mean), math.sqrt(weight) * seen.deviation
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def rates(
     candidate: RateCounts,
     stable: RateCounts,
     *,
-    wanted: Wanted = Wanted.LOWER,
+    better: Better = Better.LOWER,
     prior: Beta = Beta(),
 ) -> Read:
     """Chance and losses for two rates with independent Beta posteriors.
@@ -94,16 +94,53 @@ def rates(
     c, s = prior.after(candidate), prior.after(stable)
     higher = _Both(c, s)
     chance, more, less = higher.chance(), higher.excess(), _Both(s, c).excess()
-    match wanted:
-        case Wanted.HIGHER:
+    match better:
+        case Better.HIGHER:
             return Read(chance, less, more)
-        case Wanted.LOWER:
+        case Better.LOWER:
             return Read(1.0 - chance, more, less)
         case _:
-            assert_never(wanted)
+            assert_never(better)
 
 
-def normal(difference: Normal, *, wanted: Wanted = Wanted.LOWER) -> Read:
+def differences(
+    candidate: MeanCounts,
+    stable: MeanCounts,
+    *,
+    better: Better = Better.LOWER,
+    prior: Normal | None = None,
+) -> Read:
+    """Chance and losses for the difference of two means, in the unit of the values.
+
+    The normal limit of the difference, with a flat prior unless one is given, for the difference.
+
+    Raises:
+        ValueError: as `means.difference`.
+    """
+    gap = means.difference(candidate, stable).value
+    seen = Normal(gap, means.difference_error(candidate, stable))
+    return normal(seen if prior is None else prior.after(seen), better=better)
+
+
+def lifts(
+    candidate: MeanCounts,
+    stable: MeanCounts,
+    *,
+    better: Better = Better.LOWER,
+    prior: Normal | None = None,
+) -> Read:
+    """Chance and losses for the relative difference of two means, as ratios; as in GrowthBook.
+
+    The normal limit of `means.lift`, with a flat prior unless one is given, for the lift.
+
+    Raises:
+        ValueError: as `means.lift`.
+    """
+    seen = Normal(means.lift(candidate, stable).value, means.lift_error(candidate, stable))
+    return normal(seen if prior is None else prior.after(seen), better=better)
+
+
+def normal(difference: Normal, *, better: Better = Better.LOWER) -> Read:
     """Chance and losses from the posterior of the difference, candidate minus stable.
 
     With mean m and deviation s: loss of a higher value m Phi(m/s) + s phi(m/s), without the
@@ -111,13 +148,13 @@ def normal(difference: Normal, *, wanted: Wanted = Wanted.LOWER) -> Read:
     """
     m, s = difference.mean, difference.deviation
     more, less = _positive_part(m, s), _positive_part(-m, s)
-    match wanted:
-        case Wanted.HIGHER:
+    match better:
+        case Better.HIGHER:
             return Read(_chance_above_0(m, s), less, more)
-        case Wanted.LOWER:
+        case Better.LOWER:
             return Read(_chance_above_0(-m, s), more, less)
         case _:
-            assert_never(wanted)
+            assert_never(better)
 
 
 def _chance_above_0(m: float, s: float) -> float:

@@ -49,7 +49,10 @@ def _log_binomial(counts: Array, trials: int, *, share: float, rest: float) -> A
 
 
 def _at_the_ends(counts: Array, missed: Array, *, share: float, rest: float) -> Array:
-    none, every = missed * math.log1p(-share), counts * math.log1p(-rest)
+    # The logarithm of whichever of both is known to more digits.
+    log_share = math.log(share) if share < rest else math.log1p(-rest)
+    log_rest = math.log(rest) if rest < share else math.log1p(-share)
+    none, every = missed * log_rest, counts * log_share
     return np.where(counts > 0, every, none)
 
 

@@ -74,7 +74,8 @@ def psi(
     """Population stability index: sum of (p - q) ln(p / q) over bins, natural logs.
 
     Bins empty in both arms are left out; if one is empty in one arm, 0.5 is added to every bin of
-    both. Without change (1/n + 1/m) chi-square with bins - 1 degrees of freedom. Bins are assumed
+    both, as n and m demand; a fixed share such as 0.0001 would decide the index by itself. Without
+    change (1/n + 1/m) chi-square with bins - 1 degrees of freedom. Bins are assumed
     chosen beforehand, not from the candidate's values.
 
     Args:

@@ -63,6 +63,16 @@ def difference(candidate: MeanCounts, stable: MeanCounts, *, alpha: float = 0.05
     return Estimate(gap, gap - reach, gap + reach)
 
 
+def difference_error(candidate: MeanCounts, stable: MeanCounts) -> float:
+    """The standard error of the difference of the means, in the unit of the values.
+
+    Raises:
+        ValueError: as `welch`.
+    """
+    c, s = _both(candidate, stable)
+    return math.sqrt(c.error + s.error)
+
+
 def lift(candidate: MeanCounts, stable: MeanCounts, *, alpha: float = 0.05) -> Estimate:
     """The relative difference of the means, mean_c / mean_s - 1, by the delta method.
 
@@ -77,11 +87,18 @@ def lift(candidate: MeanCounts, stable: MeanCounts, *, alpha: float = 0.05) -> E
     """
     shown.check_alpha(alpha)
     c, s = _relative(candidate, stable)
-    ratio = c.mean / s.mean
-    error = math.sqrt(c.error + ratio * ratio * s.error) / s.mean
-    reach = _quantile(alpha, freedom=_freedom(c, s)) * error
+    reach = _quantile(alpha, freedom=_freedom(c, s)) * _lift_error(c, s)
     value = _gap(c, s) / s.mean
     return Estimate(value, value - reach, value + reach)
+
+
+def lift_error(candidate: MeanCounts, stable: MeanCounts) -> float:
+    """The standard error of `lift`, a ratio, by the delta method.
+
+    Raises:
+        ValueError: as `lift`.
+    """
+    return _lift_error(*_relative(candidate, stable))
 
 
 def fieller(candidate: MeanCounts, stable: MeanCounts, *, alpha: float = 0.05) -> Estimate:
@@ -160,6 +177,11 @@ def _relative(candidate: MeanCounts, stable: MeanCounts) -> tuple[_Arm, _Arm]:
 
 def _gap(c: _Arm, s: _Arm) -> float:
     return float(c.exact - s.exact)
+
+
+def _lift_error(c: _Arm, s: _Arm) -> float:
+    ratio = c.mean / s.mean
+    return math.sqrt(c.error + ratio * ratio * s.error) / s.mean
 
 
 def _freedom(c: _Arm, s: _Arm) -> float:

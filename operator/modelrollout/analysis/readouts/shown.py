@@ -24,10 +24,6 @@ class Estimate:
     low: float
     high: float
 
-    def reversed(self) -> "Estimate":
-        """Seen from the other arm, for differences."""
-        return Estimate(0.0 - self.value, 0.0 - self.high, 0.0 - self.low)
-
 
 @dataclass(frozen=True, slots=True)
 class Significance:

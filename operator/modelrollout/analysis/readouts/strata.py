@@ -123,7 +123,8 @@ def breslow_day(pairs: Pairs, *, tarone: bool = True) -> Significance:
     """Is the odds ratio the same in all strata? A small p-value: read strata, not the common ratio.
 
     Breslow and Day (1980), with Tarone's (1985) correction unless told otherwise. Strata that
-    say nothing of an odds ratio are left out; with fewer than two left: statistic 0, p-value 1.
+    say nothing of an odds ratio are left out; with fewer than two left, or a common odds ratio of 0
+    or inf, nothing can be told: statistic 0, p-value 1.
 
     Raises:
         ValueError: without any stratum.

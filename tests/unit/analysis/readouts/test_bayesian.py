@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from modelrollout.analysis.counts import RateCounts
+from modelrollout.analysis.counts import MeanCounts, RateCounts
+from modelrollout.analysis.questions import Better
 from modelrollout.analysis.readouts import bayesian
-from modelrollout.analysis.readouts.bayesian import Beta, Normal, Wanted
+from modelrollout.analysis.readouts.bayesian import Beta, Normal
 
 HUGE = 10**12
 
@@ -35,7 +36,7 @@ def stucchios(x: Beta, y: Beta) -> float:
 def test_a_small_case_by_hand() -> None:
     # One success of one against none of one: densities 2x and 2(1 - y), P(x > y) = 5/6, and
     # E max(x - y, 0) is the integral of P(y < t) P(x > t) = (1 - (1-t)^2)(1 - t^2), 11/30.
-    found = bayesian.rates(counts(1, 1), counts(0, 1), wanted=Wanted.HIGHER)
+    found = bayesian.rates(counts(1, 1), counts(0, 1), better=Better.HIGHER)
     assert found.chance_to_beat == pytest.approx(5 / 6, rel=1e-12)
     assert found.loss_of_staying == pytest.approx(11 / 30, rel=1e-12)
     assert found.loss == pytest.approx(11 / 30 - 1 / 3, rel=1e-11)
@@ -48,7 +49,7 @@ def test_rates_agree_with_the_closed_forms(base: float) -> None:
         n, m = (int(size) for size in rng.integers(10, 5_000, size=2))
         c, s = counts(int(rng.binomial(n, base * 1.1)), n), counts(int(rng.binomial(m, base)), m)
         x, y = Beta().after(c), Beta().after(s)
-        found = bayesian.rates(c, s, wanted=Wanted.HIGHER)
+        found = bayesian.rates(c, s, better=Better.HIGHER)
         assert found.chance_to_beat == pytest.approx(millers(x, y), abs=1e-8)
         scale = math.hypot(*(math.sqrt(stats.beta(z.a, z.b).var()) for z in (x, y)))
         assert found.loss_of_staying == pytest.approx(stucchios(x, y), abs=1e-8 * scale)
@@ -63,10 +64,10 @@ def test_the_losses_differ_by_the_means() -> None:
 
 def test_lower_and_higher_are_mirror_images() -> None:
     c, s = counts(12, 300), counts(20, 310)
-    lower, higher = bayesian.rates(c, s), bayesian.rates(c, s, wanted=Wanted.HIGHER)
+    lower, higher = bayesian.rates(c, s), bayesian.rates(c, s, better=Better.HIGHER)
     assert lower.chance_to_beat == pytest.approx(1 - higher.chance_to_beat)
     assert (lower.loss, lower.loss_of_staying) == (higher.loss_of_staying, higher.loss)
-    swapped = bayesian.rates(s, c, wanted=Wanted.HIGHER)
+    swapped = bayesian.rates(s, c, better=Better.HIGHER)
     assert lower.chance_to_beat == pytest.approx(swapped.chance_to_beat, abs=1e-9)
     # Fewer errors, which is what is wanted unless told otherwise.
     assert lower.chance_to_beat > 0.9
@@ -90,7 +91,7 @@ def test_the_prior_of_jeffreys_agrees_with_draws() -> None:
     c, s, prior = counts(2, 50), counts(0, 40), Beta(0.5, 0.5)
     rng = np.random.default_rng(29)
     x, y = rng.beta(2.5, 48.5, 10**6), rng.beta(0.5, 40.5, 10**6)
-    found = bayesian.rates(c, s, wanted=Wanted.HIGHER, prior=prior)
+    found = bayesian.rates(c, s, better=Better.HIGHER, prior=prior)
     assert found.chance_to_beat == pytest.approx(np.mean(x > y), abs=2e-3)
     assert found.loss_of_staying == pytest.approx(np.mean(np.maximum(x - y, 0)), rel=1e-2)
     assert found.loss == pytest.approx(np.mean(np.maximum(y - x, 0)), rel=3e-2)
@@ -99,7 +100,7 @@ def test_the_prior_of_jeffreys_agrees_with_draws() -> None:
 def test_normal_posteriors_are_those_of_growthbook() -> None:
     # gbstats, test of GaussianEffectABTest: 49 against 51 of 100, mean 0.04082, deviation 0.14725,
     # chance 0.60918, risks 0.0814 and 0.04058.
-    found = bayesian.normal(Normal(0.0408163, 0.14725), wanted=Wanted.HIGHER)
+    found = bayesian.normal(Normal(0.0408163, 0.14725), better=Better.HIGHER)
     assert found.chance_to_beat == pytest.approx(0.60918, abs=1e-5)
     assert found.loss_of_staying == pytest.approx(0.0814, abs=1e-5)
     assert found.loss == pytest.approx(0.04058, abs=1e-5)
@@ -126,9 +127,45 @@ def test_certainty_is_no_division() -> None:
     assert bayesian.normal(Normal(-0.2, 0.0)).chance_to_beat == 1.0
 
 
-def test_the_difference_of_two_normals_adds_variances() -> None:
-    gap = Normal(1.0, 3.0).minus(Normal(0.5, 4.0))
-    assert (gap.mean, gap.deviation) == (0.5, 5.0)
+CONTROL = MeanCounts(count=10, total=100.0, squares=1002.25)
+TREATED = MeanCounts(count=10, total=105.0, squares=1111.5)
+
+
+def test_lifts_are_those_of_growthbook() -> None:
+    # gbstats, test of GaussianEffectABTest: mean 0.05, deviation 0.03572, chance 0.91923, risks
+    # 0.05131 and 0.00131.
+    found = bayesian.lifts(TREATED, CONTROL, better=Better.HIGHER)
+    assert found.chance_to_beat == pytest.approx(0.91923, abs=6e-6)
+    assert found.loss_of_staying == pytest.approx(0.05131, abs=6e-6)
+    assert found.loss == pytest.approx(0.00131, abs=6e-6)
+    assert bayesian.lifts(TREATED, CONTROL).chance_to_beat == pytest.approx(1 - 0.91923, abs=6e-6)
+
+
+def test_differences_by_hand() -> None:
+    # Variances 0.25 and 1, each over 10: 0.5 is 1.414 standard errors.
+    found = bayesian.differences(TREATED, CONTROL, better=Better.HIGHER)
+    assert found.chance_to_beat == pytest.approx(stats.norm.cdf(0.5 / math.sqrt(0.125)))
+    sure = bayesian.differences(TREATED, CONTROL, prior=Normal(-1.0, 1e-9), better=Better.HIGHER)
+    assert sure.chance_to_beat == 0.0
+    assert sure.loss == pytest.approx(1.0)
+    # A prior as sure as the data, of the opposite: as good as nothing known.
+    even = bayesian.differences(TREATED, CONTROL, prior=Normal(-0.5, math.sqrt(0.125)))
+    assert even.chance_to_beat == pytest.approx(0.5)
+    doubtful = Normal(0.0, math.sqrt(0.125))
+    lift = bayesian.lifts(TREATED, CONTROL, prior=doubtful, better=Better.HIGHER)
+    assert 0.5 < lift.chance_to_beat < 0.91923
+
+
+def test_informative_priors_shrink_as_in_growthbook() -> None:
+    # gbstats, test of GaussianEffectABTest on quantiles, absolute, with a flat prior and with one of
+    # deviation 1 for the lift, which is 7.157987 here, the quantile of stable.
+    reach = 1.959963984540054
+    flat = Normal(0.5365124375579775, (0.6157689162044129 - 0.45725595891154214) / (2 * reach))
+    found = Normal(0.0, 7.157987489967789).after(flat)
+    assert found.mean == pytest.approx(0.536495315442269, rel=1e-9)
+    assert found.mean - reach * found.deviation == pytest.approx(0.4572401014910488, rel=1e-9)
+    assert found.mean + reach * found.deviation == pytest.approx(0.6157505293934893, rel=1e-9)
+    assert Normal(0.0, 1.0).after(Normal(0.3, 0.0)) == Normal(0.3, 0.0)
 
 
 def test_10_to_the_12_requests_are_nearly_normal() -> None:
@@ -142,7 +179,7 @@ def test_10_to_the_12_requests_are_nearly_normal() -> None:
 def test_rare_events_of_10_to_the_12_follow_the_gamma_law() -> None:
     # X with 21 and Y with 11 events and one, of equally many requests: X / (X + Y) is Beta, and
     # P(X > Y) the chance of at most 10 heads of 31 throws of a fair coin.
-    found = bayesian.rates(counts(20, HUGE), counts(10, HUGE), wanted=Wanted.HIGHER)
+    found = bayesian.rates(counts(20, HUGE), counts(10, HUGE), better=Better.HIGHER)
     assert found.chance_to_beat == pytest.approx(special.bdtrc(10, 31, 0.5), rel=1e-7)
 
 

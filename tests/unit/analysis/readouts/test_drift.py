@@ -1,6 +1,7 @@
 """Drift: distances by hand and by scipy, false alarms by simulation, corners."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ def moved(
 
 
 ALL = (*ON_BINS, moved)
+Distance = Callable[..., Drift]
 
 
 def test_a_stability_index_by_hand() -> None:
@@ -128,7 +130,7 @@ def test_shuffling_keeps_its_level_where_bins_are_rare(kind: int) -> None:
 
 
 @pytest.mark.parametrize("distance", ALL)
-def test_both_null_laws_agree_where_there_are_many_values(distance: type) -> None:
+def test_both_null_laws_agree_where_there_are_many_values(distance: Distance) -> None:
     c, s = [220, 410, 610, 380, 190], [2100, 4000, 6000, 4000, 2050]
     limit, permuted = distance(c, s), distance(c, s, null=Null.PERMUTED)
     assert limit.value == permuted.value
@@ -138,14 +140,16 @@ def test_both_null_laws_agree_where_there_are_many_values(distance: type) -> Non
 
 
 @pytest.mark.parametrize("distance", ALL)
-def test_the_threshold_is_where_the_p_value_is_alpha(distance: type) -> None:
+def test_the_threshold_is_where_the_p_value_is_alpha(distance: Distance) -> None:
     c, s = [220, 410, 610, 380, 190], [2100, 4000, 6000, 4000, 2050]
     first = distance(c, s)
     assert distance(c, s, alpha=first.p_value).threshold == pytest.approx(first.value, rel=0.02)
 
 
 @pytest.mark.parametrize("distance", ALL)
-def test_a_real_change_is_seen_and_its_size_does_not_depend_on_the_values(distance: type) -> None:
+def test_a_real_change_is_seen_and_its_size_does_not_depend_on_the_values(
+    distance: Distance,
+) -> None:
     small = distance([200, 300, 500], [500, 300, 200])
     assert small.p_value < 1e-3
     assert small.value > small.threshold
@@ -160,19 +164,19 @@ def test_a_real_change_is_seen_and_its_size_does_not_depend_on_the_values(distan
 
 
 @pytest.mark.parametrize("distance", ALL)
-def test_a_single_filled_bin_cannot_drift(distance: type) -> None:
+def test_a_single_filled_bin_cannot_drift(distance: Distance) -> None:
     for null in Null:
         found = distance([0, 7, 0], [0, 9, 0], null=null)
         assert (found.value, found.effect, found.p_value, found.freedom) == (0.0, 0.0, 1.0, 0)
 
 
 @pytest.mark.parametrize("distance", ON_BINS)
-def test_bins_that_nobody_filled_change_nothing(distance: type) -> None:
+def test_bins_that_nobody_filled_change_nothing(distance: Distance) -> None:
     assert distance([3, 0, 9, 4], [5, 0, 2, 8]) == distance([3, 9, 4], [5, 2, 8])
 
 
 @pytest.mark.parametrize("distance", ALL)
-def test_distances_hold_at_10_to_the_12(distance: type) -> None:
+def test_distances_hold_at_10_to_the_12(distance: Distance) -> None:
     half = HUGE // 2
     same = distance([half, half], [half, half])
     assert (same.value, same.effect, same.p_value) == (0.0, 0.0, 1.0)
@@ -216,7 +220,7 @@ def test_draws_are_repeatable() -> None:
     ],
 )
 def test_bins_that_cannot_be_are_refused(
-    distance: type, c: list[int], s: list[int], sentence: str
+    distance: Distance, c: list[int], s: list[int], sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         distance(c, s)
@@ -224,13 +228,13 @@ def test_bins_that_cannot_be_are_refused(
 
 @pytest.mark.parametrize("distance", ALL)
 @pytest.mark.parametrize("alpha", [0.0, 1.0, math.nan])
-def test_levels_that_are_none_are_refused(distance: type, alpha: float) -> None:
+def test_levels_that_are_none_are_refused(distance: Distance, alpha: float) -> None:
     with pytest.raises(ValueError, match="alpha above 0 and below 1"):
         distance([1, 2], [2, 1], alpha=alpha)
 
 
 @pytest.mark.parametrize("distance", ALL)
-def test_too_many_values_are_not_shuffled(distance: type) -> None:
+def test_too_many_values_are_not_shuffled(distance: Distance) -> None:
     with pytest.raises(ValueError, match="fewer than 1,000,000,000 values to shuffle"):
         distance([10**9, 5], [5, 10], null=Null.PERMUTED)
 

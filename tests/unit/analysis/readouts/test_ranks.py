@@ -37,8 +37,8 @@ def test_complete_separation_has_the_smallest_exact_p_value() -> None:
 
 
 def test_turtles_and_hares_by_hand() -> None:
-    # Aesop's race in Mann and Whitney's textbook form: T H H H H H T T T T T H. Tortoises finish
-    # before 6, 1, 1, 1, 1, 1 hares: U = 11 of 36 (with ranks counted from the front).
+    # The example of many courses: they finish in the order T H H H H H T T T T T H, so that
+    # tortoises beat 6, 1, 1, 1, 1, 1 hares: 11 of 36 pairs.
     tortoises, hares = [1, 7, 8, 9, 10, 11], [2, 3, 4, 5, 6, 12]
     assert ranks.mann_whitney(hares, tortoises).statistic == 11
     assert ranks.mann_whitney(tortoises, hares).statistic == 25
@@ -135,8 +135,9 @@ def test_too_few_values_have_no_interval_at_the_level() -> None:
 
 
 def test_swapping_the_arms_turns_the_shift() -> None:
-    found, back = ranks.shift(AT_TERM, EARLIER), ranks.shift(EARLIER, AT_TERM).reversed()
-    assert (found.value, found.low, found.high) == pytest.approx((back.value, back.low, back.high))
+    found, back = ranks.shift(AT_TERM, EARLIER), ranks.shift(EARLIER, AT_TERM)
+    turned = (-back.value, -back.high, -back.low)
+    assert (found.value, found.low, found.high) == pytest.approx(turned)
 
 
 def test_one_sided_p_values_are_about_the_candidate() -> None:

@@ -75,10 +75,7 @@ def trials_left(
         return math.inf
 
     def enough(growth: float) -> bool:
-        return (
-            _radius(evidence, alpha=alpha, dispersion=dispersion, growth=growth)
-            <= at_most
-        )
+        return _radius(evidence, alpha=alpha, dispersion=dispersion, growth=growth) <= at_most
 
     low, high = 1.0, 2.0
     while not enough(high):

@@ -82,6 +82,11 @@ What calibration costs: percent of regressions caught in the hour, and the media
 
 {tables.price(results)}
 
+One pod of the candidate against eight of stable; every pod has noise of its own (gamma, CV 0.5 in each minute), and a
+rate of its own for good. Calibrated on one day of eight pods.
+
+{tables.pods(results)}
+
 ## A harmful model: how soon is it caught?
 
 Percent rolled back within the hour / median minute. A rule that also rolls back healthy models is no faster for it.

@@ -30,6 +30,9 @@ PUBLISHED: Final = ("gamma, CV 0.5", "gamma, CV 1", "AR(1) 0.9, sd 0.3", "AR(1) 
 POWER: Final = ("none", "gamma, CV 0.5", "gamma, CV 1", "AR(1) 0.9, sd 0.3")
 POWER_CELLS: Final = ((10.0, 0.01), (10.0, 0.02), (100.0, 0.02))
 
+OMEGAS: Final = (0.0, 0.1, 0.2)
+POD_RATES: Final = (0.01, 0.02)
+
 ABSOLUTE: Final = {"absolute": 0.01}
 EITHER: Final = {"relative": "50%", "absolute": 0.01}
 
@@ -75,6 +78,24 @@ def noisy() -> dict[str, Cell]:
                 # Both on the same counts.
                 scenario = Scenario(named("noise", family, rps), rps, noise=of, history=HISTORY)
                 found[name] = Cell(name, scenario, 400, calibrated=calibrated)
+    return found
+
+
+def pods() -> dict[str, Cell]:
+    """One pod of the candidate against eight of stable, pods that differ for good."""
+    found: dict[str, Cell] = {}
+    for omega in OMEGAS:
+        for rps in MORE_TRAFFIC:
+            for calibrated in (False, True):
+                name = named("pods", omega, rps, "calibrated" if calibrated else "not")
+                scenario = Scenario(
+                    named("pods", omega, rps), rps, noise=noise.Pods(omega), history=noise.DAY
+                )
+                found[name] = Cell(name, scenario, 320, calibrated=calibrated)
+        for rate in POD_RATES:
+            name = named("pods", omega, "worse", rate)
+            scenario = Scenario(name, 100.0, rate, noise=noise.Pods(omega), history=noise.DAY)
+            found[name] = Cell(name, scenario, 160, calibrated=True)
     return found
 
 
@@ -151,4 +172,4 @@ def rows(kind: str, cells: Mapping[str, object]) -> list[str]:
 
 def every() -> dict[str, Cell]:
     """All cells."""
-    return quiet() | noisy() | price() | worse() | at_margin() | no_events()
+    return quiet() | noisy() | pods() | price() | worse() | at_margin() | no_events()

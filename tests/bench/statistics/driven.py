@@ -25,6 +25,7 @@ from modelrollout.domain.questions import Known
 from modelrollout.domain.transitions import Phase
 from tests.bench.statistics import engine
 from tests.bench.statistics.engine import METRIC, NEVER, STEP_S, Decided, Looks
+from tests.bench.statistics.noise import Pods
 from tests.bench.statistics.scenarios import LOOK_S, LOOKS, STEP_LOOKS, Rates, Scenario
 from tests.stories import world
 
@@ -38,6 +39,7 @@ class _Drawn:
     rps: float
     survey: RateCounts
     noise: Noise | Uncalibrated | None = None
+    stable_pods: int = 1
     looks: list[tuple[RateCounts, RateCounts]] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
 
@@ -59,8 +61,8 @@ class _World(world.World):
     def __init__(self, written: dict[str, Any], drawn: _Drawn) -> None:
         super().__init__(written, rps=drawn.rps)
         self.drawn = drawn
-        for version in self.versions.values():
-            version.wanted = version.ready = 1
+        for name, version in self.versions.items():
+            version.wanted = version.ready = 1 if name == CANDIDATE else drawn.stable_pods
 
     def observed(self, window: Window | None) -> Observed:
         """What the operator sees, the noise of stable's history with it."""
@@ -125,7 +127,7 @@ def run(
 ) -> Driven:
     """One rollout of the scenario from its survey until it ends, or all looks are made."""
     (survey,) = engine.surveyed(scenario, random, runs=1)
-    drawn = _Drawn(scenario.rates(random, runs=1), random, scenario.rps, survey, noise)
+    drawn = _drawn(scenario, random, survey=survey, noise=noise)
     there = _released(asking, drawn)
     question = _book(there).asked[METRIC]
     said, size = Decided(), 0
@@ -156,9 +158,20 @@ def known(
     noise: Noise | Uncalibrated | None = None,
 ) -> Known:
     """What the operator knows of the service after such a survey, before the first look."""
-    random = np.random.default_rng(0)
-    drawn = _Drawn(scenario.rates(random, runs=1), random, scenario.rps, survey, noise)
+    drawn = _drawn(scenario, np.random.default_rng(0), survey=survey, noise=noise)
     return _book(_released(asking, drawn)).known
+
+
+def _drawn(
+    scenario: Scenario,
+    random: np.random.Generator,
+    *,
+    survey: RateCounts,
+    noise: Noise | Uncalibrated | None,
+) -> _Drawn:
+    pods = scenario.noise.stable if isinstance(scenario.noise, Pods) else 1
+    rates = scenario.rates(random, runs=1)
+    return _Drawn(rates, random, scenario.rps, survey, noise, stable_pods=pods)
 
 
 def _released(asking: ModelRolloutSpec, drawn: _Drawn) -> "_World":

@@ -21,7 +21,11 @@ class Noise(Protocol):
     """A family of noise."""
 
     def factors(self, random: np.random.Generator, *, runs: int, looks: int) -> Floats:
-        """Factors of one arm's rate, independent of the other arm's: runs by looks."""
+        """Factors of the candidate's rate, independent of the other arm's: runs by looks."""
+        ...
+
+    def of_stable(self, random: np.random.Generator, *, runs: int, looks: int) -> Floats:
+        """Factors of stable's rate: runs by looks."""
         ...
 
     def shared(self, random: np.random.Generator, *, runs: int, looks: int) -> Floats:
@@ -29,7 +33,15 @@ class Noise(Protocol):
         ...
 
 
-class _Unshared:
+class _Alike:
+    def factors(self, random: np.random.Generator, *, runs: int, looks: int) -> Floats:
+        raise NotImplementedError
+
+    def of_stable(self, random: np.random.Generator, *, runs: int, looks: int) -> Floats:
+        return self.factors(random, runs=runs, looks=looks)
+
+
+class _Unshared(_Alike):
     def shared(self, random: np.random.Generator, *, runs: int, looks: int) -> Floats:  # noqa: ARG002 - of the protocol
         return np.ones((runs, looks))
 
@@ -85,7 +97,7 @@ class Regimes(_Unshared):
 
 
 @dataclass(frozen=True, slots=True)
-class Daily:
+class Daily(_Alike):
     """Load and rate swing over the day in both arms; each arm's own noise grows with them."""
 
     swing: float
@@ -99,3 +111,24 @@ class Daily:
         day = self.shared(random, runs=runs, looks=looks)
         shape = (self.cv * day) ** -2.0
         return random.gamma(shape, 1.0 / shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Pods(_Unshared):
+    """Each pod has gamma noise of its own, and an own rate for good.
+
+    The candidate has one pod and stable `stable`; ln of a pod's rate has the standard deviation
+    `omega`, its noise in each minute the coefficient of variation `cv`.
+    """
+
+    omega: float
+    stable: int = 8
+    cv: float = 0.5
+
+    def factors(self, random: np.random.Generator, *, runs: int, looks: int) -> Floats:
+        own = np.exp(self.omega * random.standard_normal((runs, 1)) - self.omega**2 / 2.0)
+        return own * Gamma(self.cv).factors(random, runs=runs, looks=looks)
+
+    def of_stable(self, random: np.random.Generator, *, runs: int, looks: int) -> Floats:
+        pods = [self.factors(random, runs=runs, looks=looks) for _ in range(self.stable)]
+        return np.asarray(np.mean(pods, axis=0))

@@ -111,7 +111,7 @@ class Scenario:
         base_c = np.full(looks, self.candidate)
         base_c[: self.cold] = self.cold_rate
         own_c = self.noise.factors(random, runs=runs, looks=looks)
-        own_s = self.noise.factors(random, runs=runs, looks=looks)
+        own_s = self.noise.of_stable(random, runs=runs, looks=looks)
         stable = np.minimum(shared * happens * self.stable * own_s, 1.0)
         candidate = shared * happens * base_c * own_c if self.gap is None else stable + self.gap
         return Rates(load=shared, candidate=np.minimum(candidate, 1.0), stable=stable)

@@ -82,6 +82,27 @@ def noisy(results: Results) -> str:
     return table(head, body)
 
 
+def pods(results: Results) -> str:
+    """One pod of the candidate against eight of stable."""
+    head = ["pods differ for good by"]
+    for rps in MORE_TRAFFIC:
+        head += [f"A/A, {rps:g} requests/s, uncalibrated", "calibrated"]
+    head += [f"{100 * rate:g} % at 100 requests/s, calibrated" for rate in catalogue.POD_RATES]
+    body = []
+    for omega in catalogue.OMEGAS:
+        healthy_ = [
+            results.outcomes[named("pods", omega, rps, how)]
+            for rps in MORE_TRAFFIC
+            for how in ("not", "calibrated")
+        ]
+        worse_ = [
+            results.outcomes[named("pods", omega, "worse", rate)] for rate in catalogue.POD_RATES
+        ]
+        shares = [targets.rolled_back(one) for one in healthy_]
+        body.append([f"{omega:.0%}", *shares, *(_caught(one.rollback) for one in worse_)])
+    return table(head, body)
+
+
 def price(results: Results) -> str:
     """Power under noise, calibrated."""
     head = [

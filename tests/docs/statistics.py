@@ -202,15 +202,18 @@ def three_answers() -> Figure:
     return figure
 
 
+PICTURES: Final = {
+    "boundary.svg": boundary,
+    "shared-incident.svg": shared_incident,
+    "three-answers.svg": three_answers,
+}
+
+
 def main() -> None:
     """Draws all three."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
-        for name, picture in (
-            ("boundary.svg", boundary),
-            ("shared-incident.svg", shared_incident),
-            ("three-answers.svg", three_answers),
-        ):
+        for name, picture in PICTURES.items():
             picture().savefig(
                 FOLDER / name, bbox_inches="tight", facecolor="white", metadata={"Date": None}
             )

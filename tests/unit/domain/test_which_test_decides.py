@@ -1,14 +1,16 @@
 """Which test decides about harm, when, and with which part of the stated error."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from modelrollout.analysis import evidence, spending
+from modelrollout.analysis import concluding, evidence, spending
+from modelrollout.analysis.concluding import LogEs
 from modelrollout.analysis.counts import RateCounts
 from modelrollout.analysis.noise import ArmNoise
-from modelrollout.analysis.verdicts import Judgement, Verdict
+from modelrollout.analysis.verdicts import Judgement, Spending, Verdict
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain import book, questions, weighing
 from modelrollout.domain.questions import Known
@@ -123,6 +125,30 @@ def test_one_metric_that_spends_is_enough_to_roll_back() -> None:
     assert said.judgements["same"].verdict is not Verdict.WORSE
     assert (said.harmful, said.culprit) == (True, "errors")
     assert not weighed(spec, RateCounts(1000, 6)).harmful
+
+
+def test_a_law_that_ended_leaves_the_rest_to_the_e_process() -> None:
+    ended = Spending(alarm=False, events=9, boundary=None, error=0.015, alpha=0.02)
+    enough = LogEs(harm=math.log(1 / 0.005) + 1e-9)
+    assert concluding.spent_alarm(ended, enough)
+    assert not concluding.spent_alarm(ended, LogEs(harm=enough.harm - 1e-6))
+    assert not concluding.spent_alarm(replace(ended, error=0.02), enough)
+    assert not concluding.spent_alarm(replace(ended, boundary=10), enough)
+
+
+@pytest.mark.parametrize("others", [0, 1, 2])
+def test_several_goals_need_more_evidence_than_one(others: int) -> None:
+    goals = [ERRORS | {"name": f"g{at}", "role": "goal"} for at in range(others + 1)]
+    spec = written(*goals)
+    fresh = book.fresh(spec, SURVEYED)
+    said = {
+        name: replace(one, log_e_better=0.0)
+        for name, one in weighing.judgements(fresh, tries=1).items()
+    }
+    needed = math.log((others + 1) / 0.05)
+    for log_e, missing in ((needed + 1e-9, others), (needed - 1e-9, others + 1)):
+        shown = said | {"g0": replace(said["g0"], log_e_better=log_e)}
+        assert len(weighing.weighed(fresh, shown, spec=spec, tries=1).unproven) == missing
 
 
 @pytest.mark.parametrize(

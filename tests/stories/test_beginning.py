@@ -132,3 +132,16 @@ def test_routes_that_cannot_be_read_make_nobody_stable() -> None:
     world.settle()
     assert world.status.stable is not None
     assert world.status.stable.name == "v1"
+
+
+def test_a_service_without_requests_is_told_that_nothing_can_be_forecast() -> None:
+    world = at_rest(rps=0.0)
+    world.idle_counters = True
+    world.edit(target="v2")
+    world.run(120.0)
+
+    told = [line for line in world.transcript if Code.CANNOT_ANSWER_IN_TIME in line]
+    assert len(told) == 1
+    assert "v1@r1 had no requests in the last minutes" in told[0]
+    assert world.status.rollout is not None
+    assert "cannot be forecast" in world.status.rollout.forecast

@@ -108,6 +108,7 @@ class World:
         self.traffic_problem: Reason | None = None
         self.source_up = True
         self.missing: set[tuple[str, str]] = set()
+        self.idle_counters = False
         self.annotations: dict[str, str] = {}
         self.deleting = False
         self.gone = False
@@ -192,8 +193,10 @@ class World:
 
     def _counts(self, metric: Metric, version: str, window: Window) -> Counts | None:
         trials = self.requests(version, window.end) - self.requests(version, window.start)
-        if self._absent(metric, version) or trials <= 0:
+        if self._absent(metric, version):
             return None
+        if trials <= 0:
+            return RateCounts() if self.idle_counters and metric.mean is None else None
         key = (self.seed, sum(version.encode()), sum(metric.name.encode()), int(window.end * 10))
         draw = np.random.default_rng([abs(part) for part in key])
         value = self.versions[version].rates.get(metric.name, 0.0)

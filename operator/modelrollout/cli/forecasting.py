@@ -1,5 +1,6 @@
 """What `modelrollout plan` foresees: from the file, and from what is known of the service."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -7,7 +8,7 @@ from modelrollout.analysis.questions import Question
 from modelrollout.api import scalars
 from modelrollout.api.spec import Metric, ModelRolloutSpec
 from modelrollout.cli.failing import Failure
-from modelrollout.domain import questions, steps
+from modelrollout.domain import questions, steps, surveying
 from modelrollout.domain.steps import PauseStep, Step, WeightStep
 from modelrollout.metrics import presets
 from modelrollout.planning import duration, power, simulating
@@ -45,11 +46,22 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One weight of the plan: share in parts of ten thousand, least length, candidate requests."""
+    """One weight of the plan.
+
+    Attributes:
+        share: in parts of ten thousand.
+        least_s: least length.
+        candidate_per_s: requests that the candidate gets, 0 where the traffic is unknown.
+    """
 
     share: int
     least_s: float
-    candidate_requests: float
+    candidate_per_s: float
+
+    @property
+    def candidate_requests(self) -> float:
+        """During the least length."""
+        return self.candidate_per_s * self.least_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +168,7 @@ def _rows(plan: Sequence[Step], traffic: Traffic) -> Iterator[Row]:
     for step in plan:
         if isinstance(step, WeightStep):
             per_s = traffic.requests_per_s * step.share / scalars.PARTS
-            yield Row(step.share, step.min_duration_s, per_s * step.min_duration_s)
+            yield Row(step.share, step.min_duration_s, per_s)
 
 
 def least_s(plan: Sequence[Step]) -> float:
@@ -176,35 +188,58 @@ def _answers(
     if traffic.requests_per_s <= 0:
         yield "give --rps (requests per second of the service) for the time the evidence takes"
         return
-    asked = questions.asked(spec)
+    services = {
+        metric.name: _service(metric, traffic)
+        for metric in spec.analysis.metrics
+        if metric.name in judged
+    }
     schedule = _schedule(spec, plan)
+    asked = _asked(spec, plan, services, schedule)
     for metric in spec.analysis.metrics:
-        if metric.name not in judged:
-            continue
-        service = _service(metric, traffic)
-        yield (
-            f"{metric.name}: {service}"
-            if isinstance(service, str)
-            else _outlook(
-                metric,
-                _known(asked[metric.name], service, spec=spec, metrics=len(judged)),
-                schedule,
-                service,
-                simulate=simulate,
-            )
-        )
+        match services.get(metric.name):
+            case Service() as service:
+                yield _outlook(metric, asked[metric.name], schedule, service, simulate=simulate)
+            case str() as missing:
+                yield f"{metric.name}: {missing}"
+            case None:
+                pass
 
 
-def _known(
-    question: Question, service: Service, *, spec: ModelRolloutSpec, metrics: int
-) -> Question:
-    """The question as the rollout will ask it, once its survey knows stable."""
+def _asked(
+    spec: ModelRolloutSpec,
+    plan: Sequence[Step],
+    services: Mapping[str, Service | str],
+    schedule: Schedule,
+) -> dict[str, Question]:
+    """The questions as the rollout will ask them, once its survey knows stable."""
+    known = {name: one for name, one in services.items() if isinstance(one, Service)}
+    plain = questions.asked(spec)
+    forecasts = [_forecast(plain[name], schedule, service) for name, service in known.items()]
+    lengths_s = [math.inf if one.seconds is None else one.seconds for one in forecasts]
+    per_s = max((service.requests_per_s for service in known.values()), default=0.0)
+    asked = questions.asked(
+        spec,
+        questions.Known(
+            usual={name: one.rate for name, one in known.items() if one.rate is not None},
+            requests=per_s * spec.analysis.interval,
+            looks=surveying.expected_looks(spec, plan, max(lengths_s, default=0.0)),
+        ),
+    )
     # All judged metrics together may roll a healthy candidate back so often, not each.
-    part = replace(question, false_rollback=question.false_rollback / metrics)
-    if service.rate is None:
-        return part
-    events = service.requests_per_s * spec.deadline * service.rate
-    return replace(part, usual_rate=service.rate, planned_events=events or None)
+    part = questions.part_of_error(spec, tries=1)
+    return {name: replace(question, false_rollback=part) for name, question in asked.items()}
+
+
+def _forecast(question: Question, schedule: Schedule, service: Service) -> Forecast:
+    return duration.time_to_answer(
+        question,
+        stable_rate=service.rate,
+        stable_mean=service.mean,
+        stable_sd=service.deviation,
+        requests_per_s=service.requests_per_s,
+        steps=schedule.steps,
+        deadline_s=schedule.deadline_s,
+    )
 
 
 def _schedule(spec: ModelRolloutSpec, plan: Sequence[Step]) -> Schedule:
@@ -238,15 +273,6 @@ def _of(values: Mapping[str, float], name: str) -> float | None:
 def _outlook(
     metric: Metric, question: Question, schedule: Schedule, service: Service, *, simulate: bool
 ) -> Outlook:
-    forecast = duration.time_to_answer(
-        question,
-        stable_rate=service.rate,
-        stable_mean=service.mean,
-        stable_sd=service.deviation,
-        requests_per_s=service.requests_per_s,
-        steps=schedule.steps,
-        deadline_s=schedule.deadline_s,
-    )
     smallest = power.smallest(question, schedule, service)
     seen = smallest.by_step[-1] or smallest.by_deadline
     stable = service.rate if service.rate is not None else service.mean
@@ -256,7 +282,7 @@ def _outlook(
         stable=stable or 0.0,
         smallest=smallest,
         course=power.course(question, schedule, service, worse_by=seen) if seen else None,
-        forecast=forecast,
+        forecast=_forecast(question, schedule, service),
         promoted=power.promoted(question, schedule, service),
         trial=_trial(question, schedule, service, seen) if simulate else None,
     )

@@ -63,7 +63,7 @@ def _table(plan: Plan, outlook: Outlook) -> Iterator[str]:
     left_s = plan.deadline_s - sum(row.least_s for row in plan.rows)
     if left_s > 0 and plan.rows:
         last = plan.rows[-1]
-        more = last.candidate_requests / last.least_s * left_s if last.least_s else 0.0
+        more = last.candidate_per_s * left_s
         rows.append(
             (
                 scalars.percent(last.share),

@@ -5,16 +5,18 @@ and how long the answer will take; what cannot be answered in the time given is 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from modelrollout.analysis.counts import Counts, MeanCounts, RateCounts
 from modelrollout.analysis.noise import LOOK_S, ArmNoise, Noise
+from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import LookStatus
 from modelrollout.domain import book, guarding, questions, steps
 from modelrollout.domain.observed import Look
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code, Reason
+from modelrollout.domain.steps import Step
 from modelrollout.planning import duration
 
 _EXPECTED_NOW = frozenset({Code.NO_SERIES, Code.NO_DATA})
@@ -80,7 +82,7 @@ def _learn(turn: Pass, look: Look) -> None:
     known = questions.Known(
         usual=_usual(look),
         requests=rate * turn.spec.analysis.interval,
-        looks=_looks(turn, length_s),
+        looks=expected_looks(turn.spec, turn.steps(), length_s),
         tries=turn.rollout.number,
         noise=_noise(turn),
         calibration=_calibration(turn),
@@ -111,13 +113,12 @@ def _calibration(turn: Pass) -> Mapping[str, str]:
     }
 
 
-def _looks(turn: Pass, forecast_s: float) -> int:
+def expected_looks(spec: ModelRolloutSpec, plan: Sequence[Step], forecast_s: float) -> int:
     """Looks until the answer is expected: the ramp at least, the deadline at most, then the bake.
 
     It tells when error is best spent. A bake without a held-back control compares nothing.
     """
-    spec = turn.spec
-    ramp_s = sum(length_s for _, length_s in steps.weights_over_time(turn.steps()))
+    ramp_s = sum(length_s for _, length_s in steps.weights_over_time(plan))
     until_s = min(max(ramp_s, forecast_s), max(spec.deadline, ramp_s))
     bake_s = spec.bake.duration if spec.bake is not None and spec.bake.holdback else 0.0
     return max(1, round((until_s + bake_s) / spec.analysis.interval))
@@ -150,6 +151,7 @@ def _forecast(turn: Pass, look: Look, *, rate: float) -> float:
         if (forecast := _of_metric(turn, look, name, rate=rate)) is not None
     }
     if not forecasts:
+        _tell_nothing_known(turn, rate=rate)
         return 0.0
     slowest = max(forecasts, key=lambda name: _length(forecasts[name]))
     turn.put_rollout(forecast=f"{slowest}: {forecasts[slowest].sentence}"[:1024])
@@ -157,6 +159,17 @@ def _forecast(turn: Pass, look: Look, *, rate: float) -> float:
         sentence = f"{slowest}: {forecasts[slowest].sentence}"
         turn.tell(Code.CANNOT_ANSWER_IN_TIME, sentence, warning=True)
     return _length(forecasts[slowest])
+
+
+def _tell_nothing_known(turn: Pass, *, rate: float) -> None:
+    if rate > 0 or not questions.judged(turn.spec):
+        return
+    sentence = (
+        f"{turn.status.stable} had no requests in the last minutes: how long the answer takes "
+        "cannot be forecast, and nothing is shown until requests come"
+    )
+    turn.put_rollout(forecast=sentence)
+    turn.tell(Code.CANNOT_ANSWER_IN_TIME, sentence, warning=True)
 
 
 def _length(forecast: duration.Forecast) -> float:

@@ -1,7 +1,7 @@
 """What a plan can see: the chance to catch a regression of a given size, before anything is moved.
 
 By formula, for the whole plan: shares differ by step, looks are many, and the rule that decides
-harm is the one in force. Rates asked "worse at all" are decided by exact conditional spending: its
+harm is the one in force. Where the question carries a plan of exact conditional spending, its
 boundary comes from `analysis.spending` itself, at the expected totals, and the candidate's events
 follow the noncentral hypergeometric law there. All other questions are decided by e-processes,
 whose logarithm is taken as normal with the mean and variance that one request brings.
@@ -17,7 +17,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from modelrollout.analysis import bets, combining, means, normal_mixture, projected, spending
+from modelrollout.analysis import (
+    bets,
+    combining,
+    means,
+    mixtures,
+    normal_mixture,
+    projected,
+    rates,
+    spending,
+)
 from modelrollout.analysis.counts import RateCounts
 from modelrollout.analysis.mixtures import Array
 from modelrollout.analysis.questions import Better, Kind, Question, RollBackWhen
@@ -186,24 +195,25 @@ def _caught(
     candidate = min(stable + worse_by, 1.0 - RAREST)
     if question.roll_back_when is RollBackWhen.WORSE_THAN_MARGIN:
         return _beyond_margin(question, service, pieces, candidate=candidate, stable=stable)
-    return _by_spending(question, schedule, service, pieces, rates=(candidate, stable))
+    if question.spending is None:
+        return _by_ratio(question, service, pieces, rate_c=candidate, rate_s=stable)
+    return _by_spending(question.spending, schedule, service, pieces, pair=(candidate, stable))
 
 
 def _by_spending(
-    question: Question,
+    plan: spending.Plan,
     schedule: Schedule,
     service: Service,
     pieces: Sequence[Piece],
     *,
-    rates: tuple[float, float],
+    pair: tuple[float, float],
 ) -> Array:
-    candidate, stable = rates
+    candidate, stable = pair
     lengths = np.array([piece.counted_s for piece in pieces]) * service.requests_per_s
     shares = np.array([piece.share for piece in pieces])
     n_c, n_s = lengths * shares, lengths * (1.0 - shares)
     events = n_c * candidate + n_s * stable
     tilt = float(special.logit(candidate) - special.logit(stable))
-    plan = spending.Plan(question.false_rollback, schedule.looks)
     looks = [max(1, round(piece.end_s / schedule.interval_s)) for piece in pieces]
     so_far, chances, limit = np.cumsum(events), np.zeros(len(pieces)), MOST_EVENTS
     done = 0
@@ -284,6 +294,36 @@ def _tilted(null: Array, tilt: float) -> Array:
         logs = np.log(null) + tilt * np.arange(len(null))
     weights = np.exp(logs - logs.max())
     return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def _by_ratio(
+    question: Question,
+    service: Service,
+    pieces: Sequence[Piece],
+    *,
+    rate_c: float,
+    rate_s: float,
+) -> Array:
+    """The e-process F1: half of its prior at small effects, half spread over large ones."""
+    alpha, planned = question.false_rollback, rates.fresh(question).information
+    large = combining.log_threshold(alpha) + math.log(2.0 * len(mixtures.WIDE_RATIOS))
+    gain, information, found = 0.0, 0.0, []
+    for piece in pieces:
+        n = piece.counted_s * service.requests_per_s
+        both = piece.share * rate_c + (1.0 - piece.share) * rate_s
+        gain += n * piece.share * _divergence(rate_c, both)
+        gain += n * (1.0 - piece.share) * _divergence(rate_s, both)
+        information += n * both * (1.0 - both) * piece.share * (1.0 - piece.share)
+        clock = normal_mixture.clock(information, planned=planned, alpha=alpha)
+        radius = normal_mixture.one_sided_radius(clock, alpha=alpha / 2.0)
+        small = float(special.ndtr(math.sqrt(2.0 * max(gain, 0.0)) - radius))
+        found.append(max(small, _above(gain - large, 2.0 * gain)))
+    return np.asarray(np.maximum.accumulate(np.array(found)), dtype=np.float64)
+
+
+def _divergence(p: float, q: float) -> float:
+    """Of two Bernoulli laws, in nats."""
+    return p * math.log(p / q) + (1.0 - p) * (math.log1p(-p) - math.log1p(-q))
 
 
 def _beyond_margin(

@@ -13,7 +13,7 @@ import numpy as np
 
 from modelrollout.analysis import combining, evidence, spending
 from modelrollout.analysis.counts import Counts, MeanCounts, RateCounts
-from modelrollout.analysis.questions import Better, Kind, Question, RollBackWhen
+from modelrollout.analysis.questions import Better, Kind, Question
 from modelrollout.analysis.verdicts import Judgement, Verdict
 from modelrollout.planning.schedule import Schedule, Service
 
@@ -149,21 +149,19 @@ def _values(
 
 @dataclass(slots=True)
 class _Watch:
-    """The evidence of one rollout, look by look, and the rule that decides harm."""
+    """The evidence of one rollout, look by look, and the rule that decides harm.
+
+    Error is spent here, and not in the evidence, because looks are rarer than in earnest.
+    """
 
     question: Question
-    plan: spending.Plan
+    plan: spending.Plan | None
     state: evidence.Evidence
     spent: spending.Spent
 
-    @property
-    def _spends(self) -> bool:
-        asked = self.question
-        return asked.kind is Kind.RATE and asked.roll_back_when is RollBackWhen.WORSE
-
     def look(self, candidate: Counts, stable: Counts, *, number: int) -> Judgement:
         self.state = evidence.advance(self.state, self.question, candidate=candidate, stable=stable)
-        if self._spends and isinstance(candidate, RateCounts) and isinstance(stable, RateCounts):
+        if self.plan and isinstance(candidate, RateCounts) and isinstance(stable, RateCounts):
             c, s = candidate, stable
             if self.question.better is Better.HIGHER:
                 c = RateCounts(c.trials, c.trials - c.events)
@@ -173,7 +171,7 @@ class _Watch:
         return evidence.judge(self.state, self.question)
 
     def harmful(self, said: Judgement) -> bool:
-        return self.spent.alarm if self._spends else said.verdict is Verdict.WORSE
+        return self.spent.alarm if self.plan else said.verdict is Verdict.WORSE
 
 
 def _rollout(
@@ -183,7 +181,7 @@ def _rollout(
     draw: _Draw,
     rng: np.random.Generator,
 ) -> _End:
-    plan = spending.Plan(question.false_rollback, schedule.looks)
+    plan, question = question.spending, replace(question, spending=None)
     watch = _Watch(question, plan, evidence.fresh(question), spending.Spent())
     step, begun_s, served = 0, 0.0, 0.0
     for start_s, now_s in _looks_s(schedule):

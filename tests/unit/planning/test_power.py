@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from modelrollout.analysis.questions import Better, Kind, Margin, Question, RollBackWhen
+from modelrollout.analysis.spending import Plan
 from modelrollout.planning import power, simulating
 from modelrollout.planning.schedule import Schedule, Service
 
@@ -28,7 +29,12 @@ def planned(steps: tuple[tuple[float, float], ...], *, minutes: float = 60.0) ->
 
 
 def asked(rate: float, *, margin: Margin | None = None) -> Question:
-    return Question(margin=margin or Margin(relative=0.5), usual_rate=rate, planned_events=900.0)
+    return Question(
+        margin=margin or Margin(relative=0.5),
+        usual_rate=rate,
+        planned_events=900.0,
+        spending=Plan(0.02, 60),
+    )
 
 
 def close(formula: float, found: float) -> bool:
@@ -83,9 +89,13 @@ def test_formula_and_simulation_agree_on_the_requests_that_meet_a_harmful_model(
             replace(
                 asked(0.02, margin=Margin(absolute=0.01)),
                 roll_back_when=RollBackWhen.WORSE_THAN_MARGIN,
+                spending=None,
             ),
             Service(20.0, rate=0.02),
             id="rate-beyond-its-margin",
+        ),
+        pytest.param(
+            replace(asked(0.005), spending=None), Service(50.0, rate=0.005), id="e-process"
         ),
         pytest.param(
             Question(

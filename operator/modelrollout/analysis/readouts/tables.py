@@ -146,7 +146,7 @@ class _Law:
 
     def _tied(self, seen: int, *, across: int | None) -> float:
         """Chance of all counts exactly as likely as the one seen: that, and one other at most."""
-        others = {across, seen - 1, seen + 1} - {None, seen}
+        others = {across, seen + 1} - {None, seen}
         possible = [c for c in others if c is not None and self.least <= c <= self.most]
         alike = [c for c in possible if abs(self.log_at(c) - self.log_at(seen)) <= _TIES]
         return self.at(seen) + sum(self.at(c) for c in alike)

@@ -157,7 +157,7 @@ def test_differences_by_hand() -> None:
 
 
 def test_informative_priors_shrink_as_in_growthbook() -> None:
-    # gbstats, test of GaussianEffectABTest on quantiles, absolute, with a flat prior and with one of
+    # gbstats, test of GaussianEffectABTest on quantiles, absolute, with a flat prior and one of
     # deviation 1 for the lift, which is 7.157987 here, the quantile of stable.
     reach = 1.959963984540054
     flat = Normal(0.5365124375579775, (0.6157689162044129 - 0.45725595891154214) / (2 * reach))
@@ -181,6 +181,14 @@ def test_rare_events_of_10_to_the_12_follow_the_gamma_law() -> None:
     # P(X > Y) the chance of at most 10 heads of 31 throws of a fair coin.
     found = bayesian.rates(counts(20, HUGE), counts(10, HUGE), better=Better.HIGHER)
     assert found.chance_to_beat == pytest.approx(special.bdtrc(10, 31, 0.5), rel=1e-7)
+
+
+def test_few_requests_against_10_to_the_12_are_few_requests_against_a_number() -> None:
+    found = bayesian.rates(counts(3, 100), counts(3 * 10**10, HUGE), better=Better.HIGHER)
+    assert found.chance_to_beat == pytest.approx(special.betaincc(4, 98, 0.03), abs=1e-6)
+    law = stats.beta(4, 98)
+    above = law.expect(lambda p: p - 0.03, lb=0.03)
+    assert found.loss_of_staying == pytest.approx(above, rel=1e-5)
 
 
 def test_none_against_all_is_certain() -> None:

@@ -201,6 +201,12 @@ def test_values_beyond_the_last_finite_edge_stand_at_it() -> None:
     assert drift.wasserstein([0, 5, 5], [0, 10, 0], edges=edges).value == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("distance", ALL)
+def test_shuffled_histograms_that_are_just_as_far_apart_count(distance: Distance) -> None:
+    # One value each: shuffled, it is this histogram or its mirror image.
+    assert distance([1, 0], [0, 1], null=Null.PERMUTED).p_value == 1.0
+
+
 def test_draws_are_repeatable() -> None:
     c, s = [10, 20, 30], [15, 25, 20]
     assert moved(c, s) == moved(c, s)

@@ -220,7 +220,8 @@ def test_without_any_event_nothing_is_claimed_of_a_ratio() -> None:
         found = of(NONE, counts(0, 50))
         assert math.isnan(found.value)
         assert (found.low, found.high) == (0.0, math.inf)
-    assert proportions.z_test(NONE, NONE).p_value == 1.0
+    tested = proportions.z_test(NONE, NONE)
+    assert (tested.statistic, tested.p_value) == (0.0, 1.0)
 
 
 def test_where_all_are_events_only_the_odds_are_unknown() -> None:

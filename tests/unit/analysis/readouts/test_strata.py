@@ -191,6 +191,11 @@ def test_one_stratum_is_the_plain_table() -> None:
     assert joined.statistic == pytest.approx(z * z * 1999 / 2000)
 
 
+def test_a_correction_never_takes_an_excess_past_zero() -> None:
+    found = strata.cochran_mantel_haenszel(pairs([(5, 5, 5, 6)]), corrected=True)
+    assert (found.statistic, found.p_value) == (0.0, 1.0)
+
+
 def test_one_sided_p_values_are_about_the_candidate() -> None:
     worse = pairs([(40, 960, 20, 980), (4, 96, 2, 98)])
     greater = strata.cochran_mantel_haenszel(worse, side=Side.GREATER).p_value

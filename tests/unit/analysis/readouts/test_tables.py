@@ -122,6 +122,33 @@ def test_mid_p_of_the_lady_tasting_tea() -> None:
     assert found.p_value == pytest.approx((16 + 16) / 70 / 2 + 2 / 70)
 
 
+def test_mid_p_where_two_counts_are_the_likeliest() -> None:
+    # 2 or 3 of 5 in the candidate: 100 of 252 tables each.
+    for seen in (2, 3):
+        found = tables.fisher(counts(seen, 5 - seen), counts(5 - seen, seen), mid=True)
+        assert found.p_value == pytest.approx(1 - 200 / 252 / 2)
+
+
+@pytest.mark.parametrize(("n", "m", "events"), [(3, 14, 6), (3, 14, 11), (4, 11, 4), (3, 23, 13)])
+def test_tables_just_as_likely_count_although_rounding_parts_them(
+    n: int, m: int, events: int
+) -> None:
+    ways = {k: math.comb(n, k) * math.comb(m, events - k) for k in range(min(n, events) + 1)}
+    for seen, way in ways.items():
+        expected = sum(w for w in ways.values() if w <= way) / math.comb(n + m, events)
+        found = tables.fisher(counts(seen, n - seen), counts(events - seen, m - events + seen))
+        assert found.p_value == pytest.approx(expected, rel=1e-9)
+
+
+def test_log_probabilities_at_the_ends_keep_their_digits() -> None:
+    found = densities.log_hypergeometric(
+        np.array([0.0, 1.0]), drawn=1, others=HUGE, marked=HUGE - 2
+    )
+    assert found.tolist() == pytest.approx([math.log(3 / (HUGE + 1)), -3 / HUGE], rel=1e-9)
+    found = densities.log_hypergeometric(np.array([0.0, 1.0]), drawn=1, others=HUGE, marked=3)
+    assert found.tolist() == pytest.approx([-3 / HUGE, math.log(3 / (HUGE + 1))], rel=1e-9)
+
+
 SMALL = st.integers(min_value=0, max_value=60)
 
 

@@ -11,7 +11,7 @@ from modelrollout.cli.failing import Failure
 from modelrollout.domain import questions, steps, surveying
 from modelrollout.domain.steps import PauseStep, Step, WeightStep
 from modelrollout.metrics import presets
-from modelrollout.planning import duration, power, simulating
+from modelrollout.planning import duration, pacing, power, simulating
 from modelrollout.planning.duration import Forecast
 from modelrollout.planning.power import Course, Smallest
 from modelrollout.planning.schedule import Schedule, Service
@@ -151,7 +151,9 @@ def _listed(names: set[str]) -> str:
 
 
 def _foreseen(spec: ModelRolloutSpec, traffic: Traffic, *, simulate: bool) -> Plan:
-    plan = steps.compiled(spec, chosen=steps.weights_for(traffic.requests_per_s))
+    plan = _paced(
+        spec, steps.compiled(spec, chosen=steps.weights_for(traffic.requests_per_s)), traffic
+    )
     answers = list(_answers(spec, plan, traffic, simulate=simulate))
     return Plan(
         target=spec.target,
@@ -161,6 +163,32 @@ def _foreseen(spec: ModelRolloutSpec, traffic: Traffic, *, simulate: bool) -> Pl
         rows=tuple(_rows(plan, traffic)),
         outlooks=tuple(answer for answer in answers if isinstance(answer, Outlook)),
         asks=tuple(answer for answer in answers if isinstance(answer, str)),
+    )
+
+
+def _paced(spec: ModelRolloutSpec, plan: tuple[Step, ...], traffic: Traffic) -> tuple[Step, ...]:
+    """The steps as long as a risk-limited ramp makes them for a healthy candidate."""
+    ramp = spec.strategy.canary.ramp if spec.strategy.canary else None
+    asked, judged = questions.asked(spec), questions.judged(spec)
+    known = [
+        (asked[metric.name], service)
+        for metric in spec.analysis.metrics
+        if metric.name in judged and metric.mean is None
+        if isinstance(service := _service(metric, traffic), Service)
+    ]
+    if ramp is None or not known or traffic.requests_per_s <= 0:
+        return plan
+    weights = [step for step in plan if isinstance(step, WeightStep)]
+    lengths_s = pacing.lengths_s(
+        known,
+        [step.share / scalars.PARTS for step in weights],
+        budget=ramp.risk_budget,
+        interval_s=spec.analysis.interval,
+        deadline_s=spec.deadline,
+    )
+    return tuple(
+        WeightStep(step.share, max(step.min_duration_s, spec.analysis.warm_up + length_s))
+        for step, length_s in zip(weights, lengths_s, strict=True)
     )
 
 

@@ -78,6 +78,21 @@ def test_says_what_each_step_would_see(run: conftest.Run, file: Path) -> None:
     assert "warning" not in answer.out
 
 
+def test_a_risk_limited_ramp_is_as_long_as_the_traffic_makes_it(
+    run: conftest.Run, file: Path
+) -> None:
+    written = "steps: [{weight: 5, minDuration: 5m}, {pause: {}}, {weight: 50, minDuration: 10m}]"
+    ramp = 'canary: {weights: [5, 50], ramp: {riskBudget: "0.1%"}}'
+    file.write_text(ROLLOUT.replace(written, ramp), encoding="utf-8")
+    lengths = []
+    for rps in ("20", "2000"):
+        given = ("--rps", rps, "--stable-rate", "errors=0.004", "-o", "json")
+        found = json.loads(run("plan", "-f", str(file), *given).out)
+        lengths.append(found["weights"][0]["seconds"])
+    assert lengths[1] <= 180
+    assert lengths[0] > 10 * lengths[1]
+
+
 def test_warns_when_the_question_cannot_be_answered(run: conftest.Run, file: Path) -> None:
     answer = run("plan", "-f", str(file), "--rps", "0.01", "--stable-rate", "errors=0.004")
     assert answer.code == 0

@@ -109,9 +109,19 @@ def _spending(metric: Metric, *, spec: ModelRolloutSpec, known: Known) -> spendi
     if spec.analysis.harm_test is HarmTest.AUTO and not _suits(metric, known=known):
         return None
     part = part_of_error(spec, tries=known.tries)
-    # The ramp holds where harm seems likely, so the weights follow the outcome a little.
-    alpha = spending.HELD * part / (2.0 if metric.limit else 1.0)
+    alpha = _follows_outcome(spec) * part / (2.0 if metric.limit else 1.0)
     return spending.Plan(alpha, known.looks, after_deadline=_may_go_on(spec))
+
+
+def _follows_outcome(spec: ModelRolloutSpec) -> float:
+    """What weights that follow the outcome leave of the error.
+
+    Every ramp holds where harm seems likely; one that takes risk by a budget chooses its speed by
+    the estimate itself.
+    """
+    canary = spec.strategy.canary
+    by_risk = canary is not None and canary.ramp is not None
+    return spending.GATED if by_risk else spending.HELD
 
 
 def _suits(metric: Metric, *, known: Known) -> bool:

@@ -1,0 +1,90 @@
+"""How the candidate is let in: each strategy is sugar for a list of steps."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from modelrollout.api.part import Part
+from modelrollout.api.scalars import Duration, Percent, Weight
+
+
+def _budget(share: float) -> float:
+    if not 0 < share <= 1:
+        raise ValueError(f'expected a share above 0% and at most 100%, such as "0.1%", saw {share}')
+    return share
+
+
+class Ramp(Part):
+    """The evidence chooses the speed: fast with much traffic, slow with little."""
+
+    risk_budget: Annotated[
+        Percent,
+        AfterValidator(_budget),
+        Field(
+            description='Share of all requests, such as "0.1%", that the candidate may harm: the '
+            "next weight is taken once that weight, times the largest worsening that the evidence "
+            "still allows, is at most this."
+        ),
+    ]
+
+
+class Canary(Part):
+    """A growing share of users, step by step."""
+
+    weights: Annotated[
+        list[Weight],
+        Field(
+            max_length=20,
+            description="Shares of the candidate, ascending, below 100. Left out: chosen from the "
+            "traffic seen.",
+        ),
+    ] = Field(default_factory=list)
+    min_duration: Annotated[
+        Duration | None,
+        Field(
+            description="Shortest time at a step, once its split is confirmed. Left out: 5m, or "
+            "with a ramp one look."
+        ),
+    ] = None
+    ramp: Annotated[
+        Ramp | None,
+        Field(description="Lets the evidence choose the speed. Left out: minDuration does."),
+    ] = None
+
+
+class Pause(Part):
+    """A wait between steps: for a person, for a time, or for both."""
+
+    duration: Annotated[Duration | None, Field(description="Shortest length of the pause.")] = None
+    approval: Annotated[
+        bool | None,
+        Field(description="A person must approve. Left out: yes, unless a duration is set."),
+    ] = None
+
+
+class Step(Part):
+    """One entry of the plan: exactly one of `weight` and `pause`."""
+
+    weight: Annotated[
+        Weight | None,
+        Field(description='The candidate\'s share in percent: 25 or "0.1%". 100 is a switch.'),
+    ] = None
+    min_duration: Annotated[
+        Duration | None,
+        Field(description="Shortest time at this weight, once confirmed. Left out: 5m."),
+    ] = None
+    pause: Pause | None = None
+
+
+class Strategy(Part):
+    """How the target gets to serve: exactly one of `canary` and `steps`."""
+
+    canary: Canary | None = None
+    steps: Annotated[
+        list[Step] | None,
+        Field(
+            min_length=1,
+            max_length=30,
+            description="The plan written out: weights, ascending, and pauses between them.",
+        ),
+    ] = None

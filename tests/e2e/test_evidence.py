@@ -1,0 +1,163 @@
+"""Evidence end to end: undecided with its reasons, a wrong split, a slow harm, a noisy service."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.handle import Cluster
+from tests.e2e import past
+from tests.e2e.fleet import SELECTOR, Fleet, backend, condition, route, summary, versions
+from tests.e2e.load import Load
+
+Json = dict[str, Any]
+
+
+def errors(**changes: Any) -> Json:
+    """The guardrail of these tests; `changes` are of the metric."""
+    rate = {"events": SELECTOR, "total": "http_requests_total"}
+    metric = {"name": "errors", "rate": rate, "margin": {"relative": "50%", "absolute": 0.05}}
+    return {"interval": "4s", "warmUp": "2s", "metrics": [metric | changes]}
+
+
+def row(found: Json, name: str = "errors") -> Json:
+    """The metric's row of a rollout as `kubectl get mr -o json` has it."""
+    rows: list[Json] = found["status"].get("metrics", [])
+    return next((one for one in rows if one["name"] == name), {})
+
+
+def test_an_undecided_rollout_says_why_and_how_much_longer(ml: Fleet, cluster: Cluster) -> None:
+    """Half a percent of margin on five percent of errors is a question of an hour, not a minute."""
+    ml.deploy("v1", "v2")
+    ml.rollout(
+        analysis=errors(margin={"absolute": 0.005}),
+        strategy={"canary": {"weights": [50], "minDuration": "4s"}},
+        deadline="40s",
+    )
+    ml.ready()
+    for version in ("v1", "v2"):
+        ml.behave(version, errors=0.05)
+    with Load(cluster.gateway_url, ml.host) as load:
+        ml.release("v2")
+        found = ml.phase("Undecided")
+        later = ml.until(lambda s: s["look"]["number"] > found["status"]["look"]["number"])
+
+    message, said = found["status"]["message"], row(found)
+    assert "the deadline has passed undecided" in message, summary(found)
+    assert re.search(r"about \d+ (minutes|hours) more at this traffic", message), message
+    assert said["verdict"] == "Undecided"
+    assert "not yet shown within the margin" in said["message"]
+    assert "more at this traffic" in said["message"]
+    assert re.fullmatch(r"[\d.]+ to [\d.]+", said["interval"]), said
+    assert later["status"]["weight"] == found["status"]["weight"] == "50%"
+    assert later["status"]["phase"] == "Undecided"
+    assert load.failed == {}
+
+
+def test_a_split_that_is_not_in_force_holds_and_is_put_right(ml: Fleet, cluster: Cluster) -> None:
+    """A rule of the user's own route sends some users to the candidate past the split."""
+    beta = {
+        "matches": [{"queryParams": [{"name": "beta", "value": "yes"}]}],
+        "backendRefs": [backend("v2", 1)],
+    }
+    split = {"backendRefs": [backend("v1", 100), backend("v2", 0)]}
+    ml.deploy("v1", "v2")
+    ml.apply(route(ml.host, beta, split))
+    ml.rollout(
+        traffic={"gatewayAPI": {"routes": [{"name": "fraud"}]}},
+        analysis=errors(),
+        strategy={"canary": {"weights": [20, 50], "minDuration": "30s"}},
+    )
+    ml.ready()
+    with Load(cluster.gateway_url, ml.host, rate=40) as load:
+        with Load(cluster.gateway_url, ml.host, rate=20, path="/predict?beta=yes") as past_it:
+            ml.release("v2")
+            found = ml.until(lambda s: reason(s) == "SplitContradicts")
+            held = ml.until(lambda s: s["look"]["number"] >= found["status"]["look"]["number"] + 4)
+        ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v2", timeout_s=240)
+
+    assert "the candidate gets too many requests" in found["status"]["message"], summary(found)
+    assert "where 20.00% were asked for" in found["status"]["message"]
+    assert held["status"]["weight"] == "20%"
+    assert reason(held["status"]) == "SplitContradicts"
+    assert load.failed == past_it.failed == {}
+
+
+def reason(status: Json) -> str:
+    """Why the rollout waits."""
+    return str(condition(status, "Reconciling").get("reason", ""))
+
+
+def test_a_bake_catches_slow_harm_by_its_holdback(ml: Fleet, cluster: Cluster) -> None:
+    """What begins only after the promotion shows against the users who stayed."""
+    ml.deploy("v1", "v2")
+    ml.rollout(analysis=errors(), bake={"duration": "10m", "holdback": 20})
+    ml.ready()
+    for version in ("v1", "v2"):
+        ml.behave(version, errors=0.01)
+    with Load(cluster.gateway_url, ml.host) as load:
+        ml.release("v2")
+        baking = ml.until(lambda s: s["phase"] == "Baking" and s["look"]["number"] > 0)
+        assert ml.weights("fraud-rollout") == {"fraud-v1": 2000, "fraud-v2": 8000}
+        ml.behave("v2", errors=0.06)
+        found = ml.phase("RolledBack", timeout_s=240)
+
+    assert "20% of the users stay on v1 as the control" in baking["status"]["message"]
+    assert "errors" in found["status"]["message"], summary(found)
+    assert "worse than stable" in found["status"]["message"]
+    assert row(found)["verdict"] == "Worse"
+    assert ml.weights("fraud-rollout") == {"fraud-v1": 10_000}
+    assert ml.events().index("Promoted") < ml.events().index("RolledBack")
+    assert load.failed == {}
+    assert set(load.codes) <= {200, 500}
+    assert load.codes[500] == ml.answered_with("500")
+
+
+@pytest.mark.parametrize(
+    ("replicas", "why"),
+    [
+        pytest.param(1, "noise shows between two pods or more; stable had 1 at once", id="one pod"),
+        pytest.param(2, "the noise is known after 12 h", id="no history"),
+    ],
+)
+def test_a_service_without_a_history_is_said_to_be_uncalibrated(
+    ml: Fleet, cluster: Cluster, replicas: int, why: str
+) -> None:
+    ml.deploy("v1", replicas=replicas)
+    ml.deploy("v2")
+    ml.rollout(analysis=errors(), strategy={"canary": {"weights": [50], "minDuration": "10m"}})
+    ml.ready()
+    with Load(cluster.gateway_url, ml.host):
+        ml.release("v2")
+        found = ml.until(lambda s: bool(row({"status": s}).get("noise")))
+    assert row(found)["noise"].startswith(f"uncalibrated: {why}"), row(found)
+
+
+def test_a_noisy_service_is_calibrated_on_its_own_past(
+    ml: Fleet, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Its noise is read from the source, said, and reckoned with: harm is caught, health passes."""
+    if not (past.data_folder(cluster)).exists():
+        pytest.skip("the data of this cluster's Prometheus cannot be reached from here")
+    ml.deploy("v1", replicas=4)
+    ml.deploy("v2", "v3", replicas=2)
+    past.remember(cluster, past.Past(ml.namespace, "fraud-v1"), folder=tmp_path)
+    ml.rollout(versions=versions("v1", "v2", "v3"), analysis=errors())
+    ml.ready()
+    ml.behave("v1", errors=0.05)
+    ml.behave("v2", errors=0.3)
+    ml.behave("v3", errors=0.05)
+    with Load(cluster.gateway_url, ml.host) as load:
+        ml.release("v2")
+        harmful = ml.phase("RolledBack", timeout_s=240)
+        ml.release("v3")
+        healthy = ml.until(
+            lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v3", timeout_s=400
+        )
+
+    calibrated = r"noise calibrated on 13 h of 4 pods; 4 pods differ by \d+% for good"
+    assert re.fullmatch(calibrated, row(harmful)["noise"]), summary(harmful)
+    assert row(harmful)["verdict"] == "Worse"
+    assert re.fullmatch(calibrated, row(healthy)["noise"]), summary(healthy)
+    assert load.failed == {}

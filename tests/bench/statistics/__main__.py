@@ -53,7 +53,8 @@ Each rollout has sixty looks of a minute; the candidate's weight goes from 5 to 
 requests are Poisson, errors binomial, stable fails 0.5 % of its requests. The operator first surveys stable for five
 minutes, as it always does. Behind ± stands one standard error of the simulation (after 0 and 100 its 95 % bound); a
 median in minutes is followed by its range of one standard error, "never" if fewer than half are caught in the hour.
-A target counts as missed where it is missed by more than twice the error.
+A target counts as missed where it is missed by more than twice the error; where it lists three figures they are for 1, 10
+and 100 requests/s, two are for 10 and 100.
 
 ## Figures asked for
 

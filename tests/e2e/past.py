@@ -137,7 +137,8 @@ def data_folder(cluster: Cluster) -> Path:
         kubectl.must("-n", "monitoring", "get", "pods", "-l", "app=prometheus", "-o", "json")
     )
     (pod,) = found["items"]
-    return cluster.kubeconfig.with_name("pods") / pod["metadata"]["uid"] / "data"
+    uid = str(pod["metadata"]["uid"])
+    return cluster.kubeconfig.with_name("pods") / uid / "volumes" / "data"
 
 
 def _await(cluster: Cluster, past: Past) -> None:

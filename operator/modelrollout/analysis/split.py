@@ -20,6 +20,12 @@ TOLERANCE = 0.1
 FEWEST_LOOKS = 4
 """Before this many looks nothing is said: how much requests bunch is not known yet. Where they
 came in connections of twenty, one look alone raised the alarm in a quarter of the steps."""
+ALARM = math.log(1000.0)
+"""Evidence against the split from which on it is said to lean."""
+FADING = 0.9
+"""Part of what was seen that counts on at the next look while the alarm stands. A split that is put
+right is believed after some ten or twenty looks, however long it had been wrong; without an alarm
+nothing fades, so that no false one is added."""
 PRIOR_LOOKS = 1.0
 """Weight, in looks, of the belief that requests are independent."""
 _LOG_ODDS: Array = np.geomspace(0.02, 4.0, 12)
@@ -83,6 +89,8 @@ def advance(split: Split, *, share: float, candidate: int, stable: int) -> Split
     total = candidate + stable
     if total == 0:
         return split
+    if log_e(split) >= ALARM:
+        split = _faded(split)
     return Split(
         share=share,
         looks=split.looks + 1,
@@ -92,13 +100,25 @@ def advance(split: Split, *, share: float, candidate: int, stable: int) -> Split
     )
 
 
+def _faded(split: Split) -> Split:
+    candidate = round(FADING * split.candidate)
+    return Split(
+        share=split.share,
+        # Rounded up, they settle at the ten looks that the sums are worth.
+        looks=math.ceil(FADING * split.looks),
+        candidate=candidate,
+        total=candidate + round(FADING * (split.total - split.candidate)),
+        squares=FADING * split.squares,
+    )
+
+
 def log_e(split: Split) -> float:
     """Natural log of the e-value against "the share is within the tolerance".
 
     The average of two one-sided mixtures of Bernoulli likelihood ratios, each against the nearest
-    edge of what is tolerated; exact at any stopping time for independent requests. Requests of one
-    connection or user arrive together: the likelihoods are tempered by the running dispersion
-    between looks.
+    edge of what is tolerated; exact at any stopping time for independent requests, up to the first
+    alarm. Requests of one connection or user arrive together: the likelihoods are tempered by the
+    running dispersion between looks.
     """
     if split.looks < FEWEST_LOOKS:
         return 0.0

@@ -127,7 +127,8 @@ def _saying(metric: Metric, judgement: Judgement, *, rollout: Rollout) -> str:
         case Verdict.UNDECIDED:
             goal = metric.role is Role.GOAL
             missing = "not yet shown to be better" if goal else "not yet shown within the margin"
-            return missing + _why(judgement) + time_left(judgement, rollout=rollout)
+            claimed = _claimed(judgement, is_share=metric.mean is None)
+            return missing + claimed + _why(judgement) + time_left(judgement, rollout=rollout)
 
 
 def _worse(metric: Metric, judgement: Judgement) -> str:
@@ -149,6 +150,14 @@ def _within(judgement: Judgement) -> bool:
     if difference is None or difference.estimate is None or margin is None:
         return False
     return abs(difference.estimate) < margin
+
+
+def _claimed(judgement: Judgement, *, is_share: bool) -> str:
+    """What can be said already, though it is not what was asked."""
+    margin = judgement.claimable_margin
+    if margin is None or not math.isfinite(margin) or (is_share and margin >= 1.0):
+        return ""
+    return f" (so far: worse by less than {number(margin, is_share=is_share)})"
 
 
 def _why(judgement: Judgement) -> str:

@@ -14,9 +14,6 @@ from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain import questions
 from modelrollout.domain.book import Book
 
-SPLIT_ALARM = math.log(1000.0)
-"""Evidence against the split from which on no step advances."""
-
 
 def judgements(book: Book, *, tries: int) -> dict[str, Judgement]:
     """What each metric says now."""
@@ -91,7 +88,7 @@ def weighed(
             if said[name].verdict is Verdict.NO_DATA or book.entries[name].problem is not None
         ),
         unproven=_unproven(said, spec=spec, tries=tries),
-        split_leans=split.leaning(book.split) if split.log_e(book.split) >= SPLIT_ALARM else "",
+        split_leans=split.leaning(book.split) if split.log_e(book.split) >= split.ALARM else "",
     )
 
 

@@ -9,9 +9,6 @@ import pytest
 from modelrollout.analysis import split
 from modelrollout.analysis.split import Split
 
-ALARM = math.log(1000.0)
-"""What the operator needs before it holds."""
-
 
 def alarms(
     rng: np.random.Generator,
@@ -21,7 +18,7 @@ def alarms(
     per_look: int,
     looks: int = 40,
     bunch: int = 1,
-    alarm: float = ALARM,
+    alarm: float = split.ALARM,
 ) -> bool:
     """Does one step of `looks` looks ever raise the alarm? Requests arrive in bunches."""
     guard = split.fresh()
@@ -66,6 +63,40 @@ def test_a_wrong_split_raises_the_alarm(asked: float, given: float) -> None:
     assert all(alarms(rng, asked=asked, given=given, per_look=600) for _ in range(50))
 
 
+@pytest.mark.parametrize("wrong_looks", [10, 200])
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        pytest.param(0.05, 0.10, id="twice-as-much"),
+        pytest.param(0.5, 0.35, id="sticky-sessions"),
+        pytest.param(0.20, 0.47, id="past-the-split"),
+        pytest.param(0.20, 0.0, id="nothing-arrives"),
+    ],
+)
+def test_a_split_that_is_put_right_is_believed_however_long_it_was_wrong(
+    asked: float, given: float, wrong_looks: int
+) -> None:
+    rng, guard = np.random.default_rng(34), split.fresh()
+    for _ in range(wrong_looks):
+        candidate = int(rng.binomial(600, given))
+        guard = split.advance(guard, share=asked, candidate=candidate, stable=600 - candidate)
+    assert split.log_e(guard) >= split.ALARM
+    looks = 0
+    while split.log_e(guard) >= split.ALARM:
+        candidate = int(rng.binomial(600, asked))
+        guard = split.advance(guard, share=asked, candidate=candidate, stable=600 - candidate)
+        looks += 1
+    assert looks <= 25
+
+
+def test_the_alarm_stands_as_long_as_the_split_is_wrong() -> None:
+    rng, guard = np.random.default_rng(35), split.fresh()
+    for look in range(300):
+        candidate = int(rng.binomial(600, 0.10))
+        guard = split.advance(guard, share=0.05, candidate=candidate, stable=600 - candidate)
+        assert look < 10 or split.log_e(guard) >= split.ALARM
+
+
 def test_it_says_which_way_the_split_leans() -> None:
     more = split.advance(split.fresh(), share=0.05, candidate=100, stable=900)
     assert split.leaning(more) == (
@@ -81,7 +112,7 @@ def test_another_share_begins_anew() -> None:
     for _ in range(split.FEWEST_LOOKS):
         assert split.log_e(guard) == 0.0
         guard = split.advance(guard, share=0.05, candidate=600, stable=400)
-    assert split.log_e(guard) > ALARM
+    assert split.log_e(guard) > split.ALARM
     assert split.advance(guard, share=0.1, candidate=10, stable=90).total == 100
 
 

@@ -180,10 +180,16 @@ def _spend(
             question.spending,
             candidate=bad_c,
             stable=bad_s,
-            dispersion=1.0 if question.noise is not None else dispersion(evidence, question),
+            dispersion=_excess_dispersion(evidence, question),
         )
     except spending.SpendingError:
         return evidence.spent.end()
+
+
+def _excess_dispersion(evidence: RateEvidence, question: Question) -> float:
+    """By how much the excess counts for less: not at all where the noise is known to be little."""
+    found = dispersion(evidence, question)
+    return 1.0 if question.noise is not None and found <= 1.0 + LITTLE else found
 
 
 def dispersion(evidence: RateEvidence, question: Question) -> float:

@@ -20,6 +20,7 @@ class Instruments:
     queued: Gauge = field(init=False)
     rollouts: Gauge = field(init=False)
     leads: Gauge = field(init=False)
+    events_dropped: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
         of = self.registry
@@ -44,3 +45,6 @@ class Instruments:
         self.queued = Gauge("modelrollout_queued", "Rollouts waiting for a worker.", registry=of)
         self.rollouts = Gauge("modelrollout_rollouts", "Rollouts known.", registry=of)
         self.leads = Gauge("modelrollout_leads", "1 on the replica that leads.", registry=of)
+        self.events_dropped = Gauge(
+            "modelrollout_events_dropped", "Events that were too many to write.", registry=of
+        )

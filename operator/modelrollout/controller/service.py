@@ -43,6 +43,7 @@ class Service:
         self._instruments = Instruments()
         self._sources = Sources(config.sources)
         self._recorder = Recorder(apiserver, instance=identity)
+        self._instruments.events_dropped.set_function(lambda: self._recorder.dropped)
         self._elector = Elector(
             apiserver,
             gate=gate,

@@ -1,5 +1,6 @@
 """Evidence end to end: undecided with its reasons, a wrong split, a slow harm, a noisy service."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def test_an_undecided_rollout_says_why_and_how_much_longer(ml: Fleet, cluster: C
     assert re.search(r"about \d+ (minutes|hours) more at this traffic", message), message
     assert said["verdict"] == "Undecided"
     assert "not yet shown within the margin" in said["message"]
+    assert re.search(r"\(so far: worse by less than [\d.]+ %\)", said["message"]), said
     assert "more at this traffic" in said["message"]
     assert re.fullmatch(r"[\d.]+ to [\d.]+", said["interval"]), said
     assert later["status"]["weight"] == found["status"]["weight"] == "50%"
@@ -96,9 +98,9 @@ def test_a_bake_catches_slow_harm_by_its_holdback(ml: Fleet, cluster: Cluster) -
     ml.deploy("v1", "v2")
     ml.rollout(analysis=errors(), bake={"duration": "10m", "holdback": 20})
     ml.ready()
-    for version in ("v1", "v2"):
-        ml.behave(version, errors=0.01)
     with Load(cluster.gateway_url, ml.host) as load:
+        for version in ("v1", "v2"):
+            ml.behave(version, errors=0.01)
         ml.release("v2")
         ml.until(lambda s: "stay on v1 as the control" in s.get("message", ""))
         baking = ml.get()
@@ -111,8 +113,12 @@ def test_a_bake_catches_slow_harm_by_its_holdback(ml: Fleet, cluster: Cluster) -
     assert "worse than stable" in found["status"]["message"]
     assert row(found)["verdict"] == "Worse"
     assert ml.weights("fraud-rollout") == {"fraud-v1": 10_000}
-    assert ml.events().index("Promoted") < ml.events().index("RolledBack")
+    assert [e for e in ml.events() if e in {"EvidenceComplete", "Harm", "Promoted"}] == [
+        "EvidenceComplete",
+        "Harm",
+    ]
     assert load.failed == {}
+    # Every error that a user met is one that a model server gave.
     assert set(load.codes) <= {200, 500}
     assert load.codes[500] == ml.answered_with("500")
 
@@ -177,12 +183,16 @@ def test_a_noisy_service_is_calibrated_on_its_own_past(
     ml.behave("v3", errors=0.05)
     with Load(cluster.gateway_url, ml.host) as load:
         ml.release("v2")
+        begun = ml.until(lambda s: bool(row({"status": s}).get("noise")))
         harmful = ml.phase("RolledBack", timeout_s=240)
         ml.release("v3")
         healthy = ml.until(
             lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v3", timeout_s=400
         )
 
+    of_a_look, lasting = json.loads(begun["status"]["evidence"])["noise"]["errors"]
+    assert of_a_look > 0.1
+    assert lasting > 0.0
     calibrated = r"noise calibrated on 13 h of 4 pods; 4 pods differ by \d+% for good"
     assert re.fullmatch(calibrated, row(harmful)["noise"]), summary(harmful)
     assert row(harmful)["verdict"] == "Worse"

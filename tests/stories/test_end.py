@@ -95,3 +95,14 @@ def test_row_48_the_losing_versions_pods_are_left_alone() -> None:
     world.phase("Serving")
     assert world.spec.capacity == "Leave"
     assert world.versions["v1"].wanted == 2
+
+
+def test_the_rows_of_a_rollback_are_those_that_it_was_decided_by() -> None:
+    world = at_rest()
+    world.versions["v2"].rates["errors"] = 0.05
+    world.edit(target="v2")
+    world.phase("RolledBack")
+
+    (row,) = world.status.metrics
+    assert row.verdict == "Worse"
+    assert row.message == world.status.rejected[-1].message

@@ -30,7 +30,7 @@ def renew(turn: Pass) -> None:
         versions=[_version(turn, version.name) for version in turn.spec.versions],
         effective=_effective(turn, known),
     )
-    if rollout is not None and phase not in {Phase.STARTING, Phase.DRAINING}:
+    if rollout is not None and phase is not Phase.STARTING:
         _rows(turn)
     if turn.refused is None:
         turn.put(message=_message(turn)[:1024])

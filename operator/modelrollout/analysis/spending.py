@@ -253,10 +253,14 @@ def _unpacked(text: str) -> tuple[float, ...]:
 
 
 def _inflated(packed: bytes) -> bytes:
+    reader = zlib.decompressobj()
     try:
-        return zlib.decompress(packed)
+        planes = reader.decompress(packed, 4 * WIDEST + 1)
     except zlib.error as problem:
         raise ValueError(f"expected a law as it was stored, found {problem}") from problem
+    if not reader.eof:
+        raise ValueError(f"expected a law of at most {WIDEST:,} counts, found more or a part of it")
+    return planes
 
 
 def all_looks(plan: Plan, looks: Sequence[tuple[RateCounts, RateCounts]]) -> Spent:

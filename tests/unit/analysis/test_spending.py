@@ -1,8 +1,10 @@
 """Exact conditional spending: its laws, what it spends, and what it catches."""
 
+import base64
 import json
 import math
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -291,6 +293,35 @@ def test_a_ratio_of_common_events_is_refused() -> None:
 def test_what_is_stored_is_read_back_without_loss(looks: Looks) -> None:
     spent = spending.all_looks(Plan(alpha=0.02, looks=20), looks)
     assert Spent.from_json(json.loads(json.dumps(spent.to_json()))) == spent
+
+
+def test_a_wide_law_is_stored_in_less_than_a_letter_for_each_of_its_counts() -> None:
+    plan, spent, random = Plan(alpha=0.004, looks=210), Spent(), np.random.default_rng(6)
+    for _ in range(200):
+        events = [int(random.binomial(1500, 0.05)) for _ in range(2)]
+        candidate, stable = (RateCounts(1500, one) for one in events)
+        spent = spending.advance(spent, plan, candidate=candidate, stable=stable)
+    law = spent.to_json()[-1]
+    assert isinstance(law, str)
+    assert len(spent.law) > 700
+    assert len(law) < len(spent.law)
+    assert Spent.from_json(json.loads(json.dumps(spent.to_json()))) == spent
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        pytest.param("AAAA", id="not compressed"),
+        pytest.param(base64.b64encode(zlib.compress(bytes(6))).decode(), id="not of four bytes"),
+        pytest.param(base64.b64encode(zlib.compress(bytes(8))[:-3]).decode(), id="a part of it"),
+        pytest.param(base64.b64encode(zlib.compress(bytes(10**7))).decode(), id="far too much"),
+        pytest.param("!", id="not base 64"),
+    ],
+)
+def test_a_law_that_was_not_stored_so_is_refused(law: str) -> None:
+    stored = [*Spent(looks=1, law=(1.0,)).to_json()[:-1], law]
+    with pytest.raises(ValueError, match=r"expected|base64"):
+        Spent.from_json(stored)
 
 
 def test_a_law_that_grows_wide_is_kept_short_and_never_spends_more() -> None:

@@ -108,6 +108,7 @@ class World:
         self.traffic_problem: Reason | None = None
         self.source_up = True
         self.missing: set[tuple[str, str]] = set()
+        self.noise: dict[str, Any] = {}
         self.idle_counters = False
         self.annotations: dict[str, str] = {}
         self.deleting = False
@@ -164,6 +165,7 @@ class World:
                 recorded_stable=self.recorded_stable,
             ),
             look=None if window is None else self.look(window),
+            noise=self.noise,
             problem=self.problem,
             scrape_interval_s=SCRAPE_S,
         )

@@ -46,7 +46,7 @@ def page(results: Results, *, folder: str) -> str:
     """The figures as Markdown."""
     return f"""# Statistics, measured
 
-Written by `make bench-statistics` on {datetime.now(UTC):%d %B %Y}: {_machine()}, {results.seconds:.0f} s in {running.PROCESSES} processes for {_rollouts(results)}.
+Written by `make bench-statistics` on {datetime.now(UTC):%d %B %Y}: {_machine()}, {results.seconds:.0f} s in {running.PROCESSES} processes ({results.cpu_s:.0f} s of CPU) for {_rollouts(results)}.
 Seed {results.seed}{_chosen(results)}. Simulated, not real traffic.{_warning(results)}
 
 Each rollout has sixty looks of a minute; the candidate's weight goes from 5 to 50 % by 5 points every six looks;
@@ -59,6 +59,9 @@ and 100 requests/s, two are for 10 and 100.
 ## Figures asked for
 
 {tables.asked_for(results)}
+
+A service without a history ("no history") has to learn its noise from the looks themselves, and pays for it with about a
+minute. What is tested at 1 request/s is too rare to learn noise from, so both lines are alike there.
 
 ## A healthy model: how often is it rolled back?
 

@@ -28,6 +28,14 @@ FAMILIES: Final[Mapping[str, Noise]] = {
 PUBLISHED: Final = ("gamma, CV 0.5", "gamma, CV 1", "AR(1) 0.9, sd 0.3", "AR(1) 0.95, sd 0.2")
 """Families for which the targets are."""
 POWER: Final = ("none", "gamma, CV 0.5", "gamma, CV 1", "AR(1) 0.9, sd 0.3")
+MEDIANS: Final[Mapping[tuple[float, float], int]] = {
+    (1.0, 0.05): 14,
+    (10.0, 0.02): 9,
+    (10.0, 0.01): 27,
+    (100.0, 0.01): 7,
+    (100.0, 0.02): 2,
+}
+"""Minutes in which half of the regressions should be caught, by requests/s and rate."""
 POWER_CELLS: Final = ((10.0, 0.01), (10.0, 0.02), (100.0, 0.02))
 
 OMEGAS: Final = (0.0, 0.1, 0.2)
@@ -47,15 +55,15 @@ def quiet() -> dict[str, Cell]:
     found: dict[str, Cell] = {}
     for rps in TRAFFIC:
         rows = {
-            "nothing happens": Cell("", Scenario("", rps), 1000, more=4000, has_rivals=True),
+            "nothing happens": Cell("", Scenario("", rps), 960, more=4000, has_rivals=True),
             "shared incident, x3 from look 31": Cell(
-                "", Scenario("", rps, incident=(31, 60)), 1000, more=4000, has_rivals=True
+                "", Scenario("", rps, incident=(31, 60)), 960, more=4000, has_rivals=True
             ),
             "shared incident, x3 in looks 1 to 30": Cell(
-                "", Scenario("", rps, incident=(1, 30)), 1000, more=4000, has_rivals=True
+                "", Scenario("", rps, incident=(1, 30)), 960, more=4000, has_rivals=True
             ),
             "cold start: 3 % in the first 2 min, excluded by the warm-up": Cell(
-                "", Scenario("", rps, cold=WARM_UP), 1000, warm_up=WARM_UP, has_rivals=True
+                "", Scenario("", rps, cold=WARM_UP), 960, warm_up=WARM_UP, has_rivals=True
             ),
             "steps are held while the candidate looks worse": Cell(
                 "", Scenario("", rps), 640, steer=scenarios.holds
@@ -120,6 +128,16 @@ def worse() -> dict[str, Cell]:
     return found
 
 
+def known() -> dict[str, Cell]:
+    """The regressions for which there are targets, of services that know they have no noise."""
+    found: dict[str, Cell] = {}
+    for rps, rate in MEDIANS:
+        name = named("known", rps, rate)
+        scenario = Scenario(name, rps, rate, history=HISTORY)
+        found[name] = Cell(name, scenario, 640, calibrated=True)
+    return found
+
+
 def at_margin() -> dict[str, Cell]:
     """A candidate exactly at its margin, of which no smaller harm can get in the way."""
     found: dict[str, Cell] = {}
@@ -143,7 +161,7 @@ def at_margin() -> dict[str, Cell]:
 
 
 def _beyond(scenario: Scenario, margin: Mapping[str, Any]) -> Cell:
-    return Cell("", scenario, 480, margin=margin, roll_back_when="WorseThanMargin")
+    return Cell("", scenario, 400, margin=margin, roll_back_when="WorseThanMargin")
 
 
 def no_events() -> dict[str, Cell]:
@@ -172,4 +190,4 @@ def rows(kind: str, cells: Mapping[str, object]) -> list[str]:
 
 def every() -> dict[str, Cell]:
     """All cells."""
-    return quiet() | noisy() | pods() | price() | worse() | at_margin() | no_events()
+    return quiet() | noisy() | pods() | price() | worse() | known() | at_margin() | no_events()

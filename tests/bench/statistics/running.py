@@ -1,6 +1,7 @@
 """Runs all cells in two processes and keeps what came out, for tables and plots."""
 
 import os
+import resource
 import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -71,6 +72,7 @@ class Results:
         driven: through the plan.
         cost: of one look.
         seconds: that all of it took.
+        cpu_s: of them, on all processors.
     """
 
     seed: int
@@ -80,12 +82,13 @@ class Results:
     driven: Mapping[Planned, list[Driven]]
     cost: Cost
     seconds: float
+    cpu_s: float
     cells: Mapping[str, Cell] = field(default_factory=catalogue.every)
 
 
 def everything(*, seed: int, part: float = 1.0) -> Results:
     """Runs everything."""
-    began = time.monotonic()
+    began, used = time.monotonic(), _cpu_s()
     cost = costs.measured()
     wanted = {name: cell.scaled(part) for name, cell in catalogue.every().items()}
     # The longest first, so that both processes end together.
@@ -103,8 +106,15 @@ def everything(*, seed: int, part: float = 1.0) -> Results:
         driven=driven_,
         cost=cost,
         seconds=time.monotonic() - began,
+        cpu_s=_cpu_s() - used,
         cells=wanted,
     )
+
+
+def _cpu_s() -> float:
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    spent = [resource.getrusage(one) for one in who]
+    return sum(one.ru_utime + one.ru_stime for one in spent)
 
 
 def through_plan(planned: Planned, *, part: float, seed: int) -> list[Driven]:

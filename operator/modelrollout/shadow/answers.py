@@ -12,6 +12,8 @@ from typing import Self
 from modelrollout.shadow import trouble
 
 _GZIP_ONLY = 16 + zlib.MAX_WBITS
+_MOST_MEMBERS = 16
+"""Of one gzip: each costs a copy of the rest, and servers write one."""
 _SUCCESS = range(200, 300)
 
 
@@ -95,7 +97,9 @@ def unpacked(answer: Answer, *, most_bytes: int) -> bytes:
 
 def _gunzipped(packed: bytes, *, most_bytes: int) -> bytes:
     plain = b""
-    while packed:  # gzip allows several members in a row
+    for _ in range(_MOST_MEMBERS):
+        if not packed:
+            return plain
         unpacker = zlib.decompressobj(_GZIP_ONLY)
         try:
             plain += unpacker.decompress(packed, most_bytes + 1 - len(plain))
@@ -109,6 +113,10 @@ def _gunzipped(packed: bytes, *, most_bytes: int) -> bytes:
                 trouble.Trouble.ENCODING, "expected complete gzip, found its beginning alone"
             )
         packed = unpacker.unused_data
+    if packed:
+        raise trouble.UnreadableError(
+            trouble.Trouble.ENCODING, f"expected at most {_MOST_MEMBERS} gzip members, found more"
+        )
     return plain
 
 

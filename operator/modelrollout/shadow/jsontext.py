@@ -1,7 +1,7 @@
 """JSON of a server under test: parsed once, within bounds, nothing raised but the classes.
 
-The core is fed by fronts. NaN and infinities, which Python servers like to write, are let through as
-floats here: whether they are trouble is the task's to say.
+The core is fed by fronts. NaN and infinities, which Python servers like to write, are let through
+as floats here: whether they are trouble is the task's to say.
 """
 
 import json
@@ -12,6 +12,17 @@ from modelrollout.shadow import answers, trouble
 
 MOST_NESTED = 64
 """Deeper JSON is refused: walking it is recursive, and no prediction is that deep."""
+MOST = 1e100
+"""The largest size of a number: sums of squares of larger ones leave the floats."""
+_KINDS = {
+    type(None): "null",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
 
 
 def of(answer: answers.Answer, *, most_bytes: int) -> object:
@@ -86,29 +97,15 @@ def _refuse_surrogates(value: object) -> None:
 
 def kind(value: object) -> str:
     """The JSON name of a value's type, for sentences: a boolean is no number."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case dict():
-            return "object"
-        case _:
-            return type(value).__name__
+    return _KINDS.get(type(value), type(value).__name__)
 
 
 def number(value: object, *, what: str) -> float:
-    """A finite number of JSON.
+    """A number of JSON that can be summed.
 
     Raises:
-        UnreadableError: `SCHEMA` on another type, `NAN` on NaN, infinities, and integers that
-            are beyond the floats.
+        UnreadableError: `SCHEMA` on another type; `NAN` on NaN, and on what is beyond `MOST`,
+            infinities included.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise trouble.UnreadableError(
@@ -118,8 +115,8 @@ def number(value: object, *, what: str) -> float:
         found = float(value)
     except OverflowError:
         found = math.inf
-    if not math.isfinite(found):
+    if not abs(found) <= MOST:
         raise trouble.UnreadableError(
-            trouble.Trouble.NAN, f"expected {what} to be finite, found NaN or an infinity"
+            trouble.Trouble.NAN, f"expected {what} of at most {MOST:g}, found NaN or beyond"
         )
     return found

@@ -82,11 +82,8 @@ def _stepped(value: object, step: str, path: Path, depth: int) -> list[object]:
             )
 
 
-def allows(pattern: Path, place: tuple[str, ...]) -> bool:
-    """Whether the path `pattern` covers `place`, or something that `place` lies in."""
+def covers(pattern: Path, place: tuple[str, ...]) -> bool:
+    """Whether `place`, with `[]` for any item of an array, lies at or below `pattern`."""
     if len(pattern.steps) > len(place):
         return False
-    return all(
-        want == step or want == "*" or (want == "[]" and step.isdecimal())
-        for want, step in zip(pattern.steps, place, strict=False)
-    )
+    return all(want in (step, "*") for want, step in zip(pattern.steps, place, strict=False))

@@ -1,4 +1,4 @@
-"""Regression: how far, in which direction, and is it beyond the tolerance? The core is fed by fronts.
+"""Regression: how far, in which direction, and beyond the tolerance? The core is fed by fronts.
 
 Counters cannot fall, so the bias is two counters of magnitudes. Six power sums of values scaled to
 0..1 give bias, RMSE and Pearson's correlation exactly, over any window.

@@ -19,7 +19,7 @@ from modelrollout.analysis.mixtures import Array
 
 Number = float | Array
 
-TOLERANCE = 1e-12
+TOLERANCE = 1e-9
 MOST_STEPS = 80
 
 

@@ -46,7 +46,7 @@ class Past:
 
     namespace: str
     service: str
-    hours: float = 13.5
+    hours: float = 13.2
     pods: int = 4
     requests_per_s: float = 15.0
     rate: float = 0.05

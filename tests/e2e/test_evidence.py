@@ -197,4 +197,5 @@ def test_a_noisy_service_is_calibrated_on_its_own_past(
     assert re.fullmatch(calibrated, row(harmful)["noise"]), summary(harmful)
     assert row(harmful)["verdict"] == "Worse"
     assert re.fullmatch(calibrated, row(healthy)["noise"]), summary(healthy)
+    assert row(healthy)["verdict"] in {"NotWorse", "Better"}, summary(healthy)
     assert load.failed == {}

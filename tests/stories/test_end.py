@@ -106,3 +106,13 @@ def test_the_rows_of_a_rollback_are_those_that_it_was_decided_by() -> None:
     (row,) = world.status.metrics
     assert row.verdict == "Worse"
     assert row.message == world.status.rejected[-1].message
+
+
+def test_the_rows_of_a_promotion_are_those_that_it_was_decided_by() -> None:
+    written = spec(strategy={"canary": {"weights": [50], "minDuration": "30s"}})
+    world = at_rest({key: value for key, value in written.items() if key != "bake"}, rps=20.0)
+    world.edit(target="v2")
+    world.run(until=lambda w: "Promoted" in w.codes)
+
+    (row,) = world.status.metrics
+    assert row.verdict in {"NotWorse", "Better"}, row.message

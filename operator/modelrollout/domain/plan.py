@@ -90,6 +90,7 @@ def _pursue(turn: Pass) -> None:
         case Phase.SERVING | Phase.ROLLED_BACK | Phase.PENDING | Phase.TERMINATING:
             answering.answer(turn)
     if turn.phase is Phase.BAKING and stepping.bake_is_over(turn):
+        summarising.rows(turn)
         ending.finish(turn)
     turn.put_shares(splitting.shares(turn))
 

@@ -31,7 +31,7 @@ def renew(turn: Pass) -> None:
         effective=_effective(turn, known),
     )
     if rollout is not None and phase is not Phase.STARTING:
-        _rows(turn)
+        rows(turn)
     if turn.refused is None:
         turn.put(message=_message(turn)[:1024])
 
@@ -84,7 +84,8 @@ def _margin_words(margin: Margin) -> str:
     return " or ".join(words)
 
 
-def _rows(turn: Pass) -> None:
+def rows(turn: Pass) -> None:
+    """What each metric says now; called before a rollout is closed, for it takes the evidence."""
     book, said, look = turn.book(), turn.judgements(), turn.status.look
     down = look is not None and look.failures > 0
     turn.put(

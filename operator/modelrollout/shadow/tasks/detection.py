@@ -38,8 +38,8 @@ class Boxes:
 class Detection:
     """How boxes are read and compared.
 
-    An instance is a list of objects of `box` (`[x1, y1, x2, y2]`), `label` and `score`, or one object
-    of three lists `boxes`, `labels` and `scores`. Label and score may be left out.
+    An instance is a list of objects of `box` (`[x1, y1, x2, y2]`), `label` and `score`, or one
+    object of three lists `boxes`, `labels` and `scores`. Label and score may be left out.
 
     Attributes:
         least_score: boxes below are left out on both sides.

@@ -5,6 +5,7 @@ Recursion is bounded by the reader of JSON, which refuses what is nested deeper 
 """
 
 import json
+import math
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -130,8 +131,17 @@ def _keyed(items: list[object], key: paths.Path) -> dict[tuple[str, int], object
 
 def leaves(value: object) -> int:
     """Values that are no object and no array; an empty one is a leaf too."""
-    found, level = 0, [value]
+    return sum(1 for _ in _leaves(value))
+
+
+def holds_nan(value: object) -> bool:
+    """Whether any number in it is NaN."""
+    return any(isinstance(leaf, float) and math.isnan(leaf) for leaf in _leaves(value))
+
+
+def _leaves(value: object) -> Iterator[object]:
+    level = [value]
     while level:
-        found += sum(not (isinstance(item, (dict, list)) and item) for item in level)
-        level = [inner for item in level for inner in jsontext.children(item)]
-    return found
+        inner = [(item, tuple(jsontext.children(item))) for item in level]
+        yield from (item for item, held in inner if not held)
+        level = [item for _, held in inner for item in held]

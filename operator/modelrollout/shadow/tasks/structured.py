@@ -24,10 +24,11 @@ class Ignore:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One JSON value and how many leaves it has."""
+    """One JSON value, how many leaves it has, and whether NaN is among them."""
 
     value: object
     leaves: int
+    holds_nan: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Structured:
                 trouble.Trouble.TOO_LARGE,
                 f"expected at most {MOST_LEAVES} values, found {count}",
             )
-        return Document(value, count)
+        return Document(value, count, differing.holds_nan(value))
 
     def compare(self, primary: Document, candidate: Document) -> comparison.Comparison:
         """The leading distance: differences by the leaves of the larger document, at most 1.
@@ -92,6 +93,8 @@ class Structured:
                 ),
                 *(increments.Count(increments.Metric.FIELDS, names) for names in fields),
                 *((increments.mark("required_broken"),) if self._breaks(seen) else ()),
+                *_nans(primary, increments.Side.PRIMARY),
+                *_nans(candidate, increments.Side.CANDIDATE),
             ),
             differences=tuple(comparison.Difference(*names) for names in fields[:_SHOWN]),
         )
@@ -111,6 +114,11 @@ class Structured:
             for place in broken
             for path in self.required
         )
+
+
+def _nans(document: Document, side: increments.Side) -> tuple[increments.Count, ...]:
+    """NaN equals NaN, and is counted."""
+    return (increments.mark("holds_nan", side=side),) if document.holds_nan else ()
 
 
 def _verdict(*, differing_: bool, ignored: bool) -> increments.Verdict:

@@ -3,8 +3,9 @@
 The core is fed by fronts.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import assert_never
+from types import MappingProxyType
 
 from modelrollout.shadow import trouble
 
@@ -31,40 +32,30 @@ class Outcome(StrEnum):
     SCHEMA_MISMATCH = "schema_mismatch"
 
 
+OF_CANDIDATE: Mapping[trouble.Trouble, Outcome] = MappingProxyType(
+    {
+        Kind.ERROR: Outcome.CANDIDATE_ERROR,
+        Kind.UNREACHABLE: Outcome.CANDIDATE_ERROR,
+        Kind.TIMEOUT: Outcome.CANDIDATE_TIMEOUT,
+        Kind.LATE: Outcome.CANDIDATE_LATE,
+        Kind.UNPARSEABLE: Outcome.CANDIDATE_UNPARSEABLE,
+        Kind.TOO_LARGE: Outcome.CANDIDATE_TOO_LARGE,
+        Kind.ENCODING: Outcome.CANDIDATE_WRONG_ENCODING,
+        Kind.UTF8: Outcome.CANDIDATE_INVALID_UTF8,
+        Kind.NAN: Outcome.CANDIDATE_NAN,
+        Kind.SCHEMA: Outcome.SCHEMA_MISMATCH,
+    }
+)
+"""Where the primary is fine; every class of trouble has its row."""
 _FAILED = (Kind.ERROR, Kind.TIMEOUT, Kind.LATE, Kind.UNREACHABLE)
 
 
 def of(*, primary: trouble.Trouble | None, candidate: trouble.Trouble | None) -> Outcome:
     """The outcome by what is wrong on each side; None is nothing."""
     if primary is None:
-        return Outcome.BOTH_OK if candidate is None else of_candidate(candidate)
+        return Outcome.BOTH_OK if candidate is None else OF_CANDIDATE[candidate]
     if primary is Kind.NAN and candidate is Kind.NAN:
         return Outcome.BOTH_NAN
     if primary not in _FAILED:
         return Outcome.PRIMARY_UNREADABLE
     return Outcome.BOTH_ERROR if candidate in _FAILED else Outcome.PRIMARY_ERROR
-
-
-def of_candidate(kind: trouble.Trouble) -> Outcome:
-    """The outcome where the primary is fine."""
-    match kind:
-        case Kind.ERROR | Kind.UNREACHABLE:
-            return Outcome.CANDIDATE_ERROR
-        case Kind.TIMEOUT:
-            return Outcome.CANDIDATE_TIMEOUT
-        case Kind.LATE:
-            return Outcome.CANDIDATE_LATE
-        case Kind.UNPARSEABLE:
-            return Outcome.CANDIDATE_UNPARSEABLE
-        case Kind.TOO_LARGE:
-            return Outcome.CANDIDATE_TOO_LARGE
-        case Kind.ENCODING:
-            return Outcome.CANDIDATE_WRONG_ENCODING
-        case Kind.UTF8:
-            return Outcome.CANDIDATE_INVALID_UTF8
-        case Kind.NAN:
-            return Outcome.CANDIDATE_NAN
-        case Kind.SCHEMA:
-            return Outcome.SCHEMA_MISMATCH
-        case _:
-            assert_never(kind)

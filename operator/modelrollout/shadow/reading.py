@@ -30,13 +30,10 @@ def predictions(
     instances = reading.instances_of(answer, protocol, most_bytes=most_bytes)
     if isinstance(instances, trouble.Problem):
         return instances
-    return tuple(_read(instance, task) for instance in instances)
-
-
-def _read(
-    instance: object, task: comparison.Task[comparison.PredictionT]
-) -> comparison.PredictionT | trouble.Problem:
-    try:
-        return task.read(instance)
-    except trouble.UnreadableError as unreadable:
-        return unreadable.problem
+    read: list[comparison.PredictionT | trouble.Problem] = []
+    for instance in instances:
+        try:
+            read.append(task.read(instance))
+        except trouble.UnreadableError as unreadable:
+            read.append(unreadable.problem)
+    return tuple(read)

@@ -32,7 +32,7 @@ def draw(salt: str, unit: str) -> int:
 
 
 def within(salt: str, unit: str, *, millionths: int) -> bool:
-    """Whether the unit lies in the share; exact integer arithmetic, nested in every larger share."""
+    """Whether the unit lies in the share, and so in every larger one; exact integer arithmetic."""
     return (draw(salt, unit) * WHOLE) >> 64 < millionths
 
 

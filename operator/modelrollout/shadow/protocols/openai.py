@@ -91,6 +91,8 @@ def _take_chunk(value: object, choices: dict[int, _Choice]) -> None:
     document = instances.as_object(value, what="the answer")
     instances.refuse_error(document)
     found = document.get("choices")
+    if found is None and "usage" in document:
+        return  # the last chunk of some servers holds the usage alone
     if not isinstance(found, list):
         raise _schema(f"expected /choices to be an array, found {jsontext.kind(found)}")
     for number, item in enumerate(found):

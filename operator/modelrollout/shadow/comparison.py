@@ -24,13 +24,13 @@ class Comparison:
     Attributes:
         verdict: the same within the declared tolerance, not, or only where it is ignored.
         distance: the task's leading distance, at least 0, 0 for identical.
-        increments: all that is counted about the pair, but not the verdict itself.
+        counted: all that is counted about the pair, but not the verdict itself.
         differences: for examples; at most a few.
     """
 
     verdict: increments.Verdict
     distance: float
-    increments: tuple[increments.Increment, ...] = ()
+    counted: tuple[increments.Increment, ...] = ()
     differences: tuple[Difference, ...] = ()
 
     @property

@@ -21,13 +21,13 @@ class Settled:
     Attributes:
         outcome: of the request.
         rows: for each instance of the primary its comparison, None where there is none.
-        increments: all that is counted.
+        counted: all that is counted.
         problems: in sentences, for a status; they quote nothing of the answers.
     """
 
     outcome: outcomes.Outcome
     rows: tuple[Row, ...]
-    increments: tuple[increments.Increment, ...]
+    counted: tuple[increments.Increment, ...]
     problems: tuple[trouble.Problem, ...] = ()
 
 
@@ -64,9 +64,9 @@ def settle(
     return Settled(
         outcome=outcome,
         rows=tuple(chain.from_iterable(row.rows for row in rows)),
-        increments=(
+        counted=(
             increments.Count(increments.Metric.REQUESTS, (outcome,)),
-            *chain.from_iterable(row.increments for row in rows),
+            *chain.from_iterable(row.counted for row in rows),
         ),
         problems=tuple(chain.from_iterable(row.problems for row in rows)),
     )
@@ -77,7 +77,7 @@ def _unreadable(primary: object, other: object) -> Settled:
     ended = _ended(primary, other)
     request = increments.Count(increments.Metric.REQUESTS, (ended.outcome,))
     rows = len(primary) if isinstance(primary, tuple) else 0
-    return Settled(ended.outcome, (None,) * rows, (request, *ended.increments), ended.problems)
+    return Settled(ended.outcome, (None,) * rows, (request, *ended.counted), ended.problems)
 
 
 def _ended(primary: object, other: object) -> Settled:
@@ -90,7 +90,7 @@ def _ended(primary: object, other: object) -> Settled:
             candidate=kinds.get(increments.Side.CANDIDATE),
         ),
         rows=(None,),
-        increments=tuple(
+        counted=tuple(
             increments.Count(increments.Metric.TROUBLES, (side, kind))
             for side, kind in kinds.items()
         ),
@@ -122,12 +122,12 @@ def _both_nan(ended: Settled) -> Settled:
     if ended.outcome is not outcomes.Outcome.BOTH_NAN:
         return ended
     same = comparison.Comparison(increments.Verdict.MATCH, 0.0)
-    return Settled(ended.outcome, (same,), (*ended.increments, *_counted(same)), ended.problems)
+    return Settled(ended.outcome, (same,), (*ended.counted, *_counted(same)), ended.problems)
 
 
 def _counted(compared: comparison.Comparison) -> tuple[increments.Increment, ...]:
     verdict = increments.Count(increments.Metric.COMPARISONS, (compared.verdict,))
-    return (verdict, *compared.increments)
+    return (verdict, *compared.counted)
 
 
 def durations(

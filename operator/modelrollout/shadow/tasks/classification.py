@@ -102,7 +102,7 @@ class Classification:
         return comparison.Comparison(
             verdict=comparison.verdict_of(same=same),
             distance=0.0 if same else 1.0,
-            increments=(
+            counted=(
                 *self._marginals(primary.value, candidate.value),
                 *_confidences(primary, candidate),
                 *_tops(primary, candidate),

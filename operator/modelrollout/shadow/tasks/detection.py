@@ -97,7 +97,7 @@ class Detection:
         return comparison.Comparison(
             verdict=comparison.verdict_of(same=same),
             distance=unmatched,
-            increments=(
+            counted=(
                 increments.distance("unmatched", unmatched),
                 *(increments.distance("iou", 1.0 - iou) for _, _, iou in matches),
                 *((unlike,) if relabelled else ()),

@@ -102,7 +102,7 @@ class Embeddings:
         return comparison.Comparison(
             verdict=comparison.verdict_of(same=same),
             distance=apart,
-            increments=tuple(increments.distance(*measure) for measure in measures.items()),
+            counted=tuple(increments.distance(*measure) for measure in measures.items()),
             differences=() if same else (comparison.Difference("embedding", "value"),),
         )
 

@@ -73,7 +73,7 @@ class Probabilities:
         return comparison.Comparison(
             verdict=comparison.verdict_of(same=same),
             distance=variation,
-            increments=(
+            counted=(
                 increments.distance("tv", variation),
                 increments.distance("hellinger", hellinger(p, q)),
                 increments.distance("js", jensen_shannon(p, q)),

@@ -76,7 +76,7 @@ class Ranking:
         return comparison.Comparison(
             verdict=comparison.verdict_of(same=same),
             distance=apart,
-            increments=(
+            counted=(
                 increments.distance("rbo", apart),
                 increments.distance("overlap", 1.0 - overlap(a, b, depth=self.depth)),
                 increments.distance("ndcg", 1.0 - ndcg(a, b, depth=self.depth)),

@@ -64,7 +64,7 @@ class Regression:
         return comparison.Comparison(
             verdict=comparison.verdict_of(same=same),
             distance=abs(error),
-            increments=(
+            counted=(
                 increments.Observation(metric.ABSOLUTE_ERROR, (), abs(error), self.edges),
                 increments.Observation(
                     metric.RELATIVE_ERROR,

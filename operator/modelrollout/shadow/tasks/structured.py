@@ -85,7 +85,7 @@ class Structured:
         return comparison.Comparison(
             verdict=_verdict(differing_=bool(seen), ignored=bool(found)),
             distance=apart,
-            increments=(
+            counted=(
                 increments.distance("structure", apart),
                 *(
                     increments.Count(increments.Metric.IGNORED, (rule,))

@@ -89,7 +89,7 @@ class Text:
         return comparison.Comparison(
             verdict=comparison.verdict_of(same=same),
             distance=apart,
-            increments=(
+            counted=(
                 *measures,
                 *increments.shift("characters", **lengths),
                 *self._flags(primary, increments.Side.PRIMARY),

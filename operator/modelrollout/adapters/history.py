@@ -6,6 +6,7 @@ noise is not known.
 
 import asyncio
 from collections.abc import Mapping
+from typing import Final
 
 from modelrollout.adapters.prometheus import RefusedError, Source, SourceError
 from modelrollout.analysis import calibrating
@@ -14,6 +15,8 @@ from modelrollout.api.spec import Metric, ModelRolloutSpec
 from modelrollout.metrics import history
 from modelrollout.metrics.arms import ArmSeen
 from modelrollout.metrics.history import Grown
+
+LONGEST_S: Final = 30.0
 
 
 async def noises(
@@ -25,8 +28,12 @@ async def noises(
     seen: ArmSeen,
     until: float,
     horizon_looks: int = HOUR,
+    within_s: float = LONGEST_S,
 ) -> dict[str, Noise | Uncalibrated]:
     """The noise of every rate of a rollout, one metric after another. Never raises.
+
+    All together have `within_s`: a source that is slow with long questions must not keep a rollout
+    waiting, nor look like an operator that is stuck.
 
     Args:
         sources: by name.
@@ -36,22 +43,29 @@ async def noises(
         seen: what is known of it.
         until: the histories end here; seconds since the epoch.
         horizon_looks: length of the rollout, in minutes.
+        within_s: time for all of them.
     """
     found: dict[str, Noise | Uncalibrated] = {}
+    ends = asyncio.get_running_loop().time() + within_s
     for metric in spec.analysis.metrics:
         source = sources.get(metric.source or spec.analysis.source)
         if source is None or metric.mean is not None:
             continue
-        found[metric.name] = await noise_of(
-            source,
-            spec,
-            metric,
-            namespace=namespace,
-            version=version,
-            seen=seen,
-            until=until,
-            horizon_looks=horizon_looks,
-        )
+        try:
+            async with asyncio.timeout_at(ends):
+                found[metric.name] = await noise_of(
+                    source,
+                    spec,
+                    metric,
+                    namespace=namespace,
+                    version=version,
+                    seen=seen,
+                    until=until,
+                    horizon_looks=horizon_looks,
+                )
+        except TimeoutError:
+            sentence = f"source {source.facts.name} did not tell the past within {within_s:g} s"
+            found[metric.name] = Uncalibrated(sentence)
     return found
 
 

@@ -1,5 +1,6 @@
 """The noise of a version over HTTP: days that fail are left out, and nothing raises."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -34,9 +35,12 @@ class FakePrometheus:
         self.answer: Answer = quiet
         self.asked: list[float] = []
         self.url = ""
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(float(str((await request.post())["time"])))
+        await self.answers.wait()
         return self.answer(self.asked[-1])
 
     async def noise(self) -> Noise | Uncalibrated:
@@ -161,3 +165,24 @@ async def test_nothing_listening_is_a_reason_too(source: FakePrometheus) -> None
     found = await source.noise()
     assert isinstance(found, Uncalibrated)
     assert "it does not answer" in found.reason
+
+
+async def test_a_source_that_never_answers_keeps_no_rollout_waiting(
+    source: FakePrometheus,
+) -> None:
+    source.answers.clear()
+    asked = prometheus.Source(SourceConfig(name="s", url=source.url, timeout=5.0))
+    try:
+        found = await history.noises(
+            {"default": asked},
+            SPEC,
+            namespace="ml",
+            version="v1",
+            seen=ArmSeen("v1", 80, pods=PODS),
+            until=UNTIL,
+            within_s=0.2,
+        )
+    finally:
+        source.answers.set()
+        asked.close()
+    assert found == {"errors": Uncalibrated("source s did not tell the past within 0.2 s")}

@@ -44,7 +44,7 @@ def test_a_seed_shows_the_same_draw_again() -> None:
 def test_the_rollback_is_shown_with_its_reason() -> None:
     _, ours = scenes.played(HARMFUL, seed=0)
     assert ours.frames[-1].says.startswith("errors ")
-    assert ours.frames[-1].says.endswith("worse than stable")
+    assert "worse than stable" in ours.frames[-1].says
 
 
 def test_a_lane_shows_the_last_frame_that_has_begun() -> None:

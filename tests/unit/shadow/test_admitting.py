@@ -22,13 +22,15 @@ RULES = eligibility.Rules(sampling=ALL)
 Eligibility = eligibility.Eligibility
 
 
-def request(path: str = "/v2/models/m/infer", **changed: object) -> eligibility.Request:
+def request(
+    path: str = "/v2/models/m/infer", changed: dict[str, object] | None = None
+) -> eligibility.Request:
     fields: dict[str, object] = {
         "method": "POST",
         "content_type": "application/json",
         "size": 10,
         "unit": "id-1",
-        **changed,
+        **(changed or {}),
     }
     return eligibility.Request(path=path, **fields)  # type: ignore[arg-type]
 
@@ -51,7 +53,8 @@ def test_inference_paths_are_safe(path: str) -> None:
     "path",
     [
         "/orders", "/v2/models/m/infer/extra", "/v2/models/m/load", "/v2/repository/index",
-        "/v2/models//infer", "/v2/models/../infer", "/v2/models/a%2fb/infer", "/v2/models/%2E/infer",
+        "/v2/models//infer", "/v2/models/../infer", "/v2/models/a%2fb/infer",
+        "/v2/models/%2E/infer",
         "/v2/models/a\\b/infer", "v2/models/m/infer", "", "/v1/models/m:explain",
         "/V2/models/m/infer", "/v2/models/m/infer\n",
     ],
@@ -75,7 +78,7 @@ def test_every_other_post_is_not(path: str) -> None:
     ],
 )
 def test_the_first_reason_wins(changed: dict[str, object], expected: Eligibility) -> None:
-    assert RULES.judge(request(**changed)) is expected
+    assert RULES.judge(request(changed=changed)) is expected
 
 
 def test_what_is_not_sampled_is_not_shadowed_unless_its_slice_is_short() -> None:

@@ -325,9 +325,9 @@ def test_a_bound_is_inclusive_and_holds_for_unpacked_bytes() -> None:
 
 
 def test_problems_quote_nothing_of_the_answer() -> None:
-    secret = "4929-1111"
-    for body in ({"predictions": {secret: secret}}, {secret: secret}, [secret]):
+    private = "4929-1111"
+    for body in ({"predictions": {private: private}}, {private: private}, [private]):
         for protocol in (V1, V2, openai.OpenAI(), plain.Plain(each=paths.Path.of("/a/b"))):
             found = reading.instances_of(answer(body), protocol)
             assert isinstance(found, trouble.Problem)
-            assert secret not in found.detail
+            assert private not in found.detail

@@ -19,8 +19,9 @@ INFERENCE_PATHS = (
 )
 """What only predicts, by KServe's, the Open Inference and OpenAI's protocols."""
 CONTENT_TYPES = ("application/json", "application/octet-stream")
-_SEGMENT = "[^/]+"
-_TRICKS = re.compile(r"%2[ef]|%5c|\\|//|/\.{1,2}(/|$)", re.IGNORECASE)
+_SEGMENT = "[A-Za-z0-9._~:@+=,-]+"
+"""No escapes and no semicolons: servers differ in what they make of them."""
+_TRICKS = re.compile(r"//|/\.{1,2}(/|$)")
 """Paths that a server may read as another one than we do."""
 
 
@@ -66,7 +67,7 @@ class Rules:
 
     Attributes:
         sampling: which of those that may.
-        paths: of POST requests that only predict; `*` is anything within one segment.
+        paths: of POST requests that only predict; `*` is a name within one segment, no escapes.
         content_types: in lower case, without parameters.
         most_bytes: of a request's body.
 

@@ -21,7 +21,7 @@ _HOP_BY_HOP = frozenset(
     }
 )
 """RFC 9110, section 7.6.1; and whatever `Connection` names."""
-_OF_THE_BODY = frozenset({"content-length", "host", "expect", ROLE})
+_OF_THE_BODY = frozenset({"accept-encoding", "content-length", "host", "expect", ROLE})
 """Set anew by whoever sends."""
 _CREDENTIALS = (
     "authorization",
@@ -49,8 +49,9 @@ class Role(StrEnum):
 def headers(
     received: Iterable[tuple[str, str]], *, role: Role, allowed: frozenset[str] = frozenset()
 ) -> list[tuple[str, str]]:
-    """What goes with the copy, names in lower case, in the order received; last the role.
+    """What goes with the copy, names in lower case, in the order received.
 
+    Then the one encoding that is spoken here, and the role.
     Ids and trace context stay, as both sides must be found under one id.
 
     Args:
@@ -73,7 +74,7 @@ def headers(
         and not name.startswith(":")
         and (name in allowed or not is_credential(name))
     ]
-    return [*kept, (ROLE, role)]
+    return [*kept, ("accept-encoding", "gzip"), (ROLE, role)]
 
 
 def is_credential(name: str) -> bool:

@@ -56,7 +56,8 @@ def test_inference_paths_are_safe(path: str) -> None:
         "/v2/models//infer", "/v2/models/../infer", "/v2/models/a%2fb/infer",
         "/v2/models/%2E/infer",
         "/v2/models/a\\b/infer", "v2/models/m/infer", "", "/v1/models/m:explain",
-        "/V2/models/m/infer", "/v2/models/m/infer\n",
+        "/V2/models/m/infer", "/v2/models/..;/infer", "/v2/models/a%252fb/infer",
+        "/v2/models/a;x/infer", "/v2/models/m/infer\n",
     ],
 )  # fmt: skip
 def test_every_other_post_is_not(path: str) -> None:
@@ -135,12 +136,14 @@ def test_credentials_and_hops_stay_behind_and_ids_go_along() -> None:
         ("Host", "api"), ("Authorization", "Bearer x"), ("Cookie", "a=b"), ("X-Api-Key", "k"),
         ("X-Auth-Token", "t"), ("Connection", "close, X-Hop"), ("X-Hop", "1"), ("TE", "trailers"),
         ("Content-Length", "3"), (":path", "/"), ("X-Model-Shadow", "spoofed"),
-        ("X-Request-Id", "r1"), ("Traceparent", "00-1"), ("Content-Type", "application/json"),
+        ("X-Request-Id", "r1"),
+        ("Accept-Encoding", "br"), ("Traceparent", "00-1"), ("Content-Type", "application/json"),
     ]  # fmt: skip
     assert forwarding.headers(received, role=forwarding.Role.CONTROL) == [
         ("x-request-id", "r1"),
         ("traceparent", "00-1"),
         ("content-type", "application/json"),
+        ("accept-encoding", "gzip"),
         ("x-model-shadow", "control"),
     ]
 
@@ -150,7 +153,11 @@ def test_a_credential_goes_along_where_it_is_allowed_by_name() -> None:
     kept = forwarding.headers(
         received, role=forwarding.Role.CANDIDATE, allowed=frozenset({"x-feature-token"})
     )
-    assert kept == [("x-feature-token", "t"), ("x-model-shadow", "candidate")]
+    assert kept == [
+        ("x-feature-token", "t"),
+        ("accept-encoding", "gzip"),
+        ("x-model-shadow", "candidate"),
+    ]
 
 
 # Redaction

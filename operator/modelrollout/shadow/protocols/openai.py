@@ -26,7 +26,7 @@ class _Choice:
     text: list[str] = field(default_factory=list)
     refusal: list[str] = field(default_factory=list)
     finish: str | None = None
-    tools: dict[int, dict[str, str]] = field(default_factory=dict)
+    tools: dict[int, dict[str, list[str]]] = field(default_factory=dict)
 
     def take(self, part: dict[str, object]) -> None:
         """Add a whole message, a delta, or a completion's text."""
@@ -42,11 +42,11 @@ class _Choice:
         function = instances.as_object(call.get("function"), what="a tool call's function")
         if type(at) is not int:
             raise _schema("expected the index of a tool call to be a whole number, found another")
-        known = self.tools.setdefault(at, {"name": "", "arguments": ""})
+        known = self.tools.setdefault(at, {"name": [], "arguments": []})
         for key in known:
             piece = function.get(key)
             if isinstance(piece, str):
-                known[key] += piece
+                known[key].append(piece)
 
     def value(self) -> dict[str, object]:
         """What the tasks read; ids of tool calls are left out, they differ always."""
@@ -54,7 +54,10 @@ class _Choice:
             "text": "".join(self.text),
             "refusal": "".join(self.refusal),
             "finish_reason": self.finish,
-            "tool_calls": [self.tools[at] for at in sorted(self.tools)],
+            "tool_calls": [
+                {key: "".join(pieces) for key, pieces in self.tools[at].items()}
+                for at in sorted(self.tools)
+            ],
         }
 
 

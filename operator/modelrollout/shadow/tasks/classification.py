@@ -7,6 +7,7 @@ gate. A flip near a decision threshold is marked: it says less than one far from
 from dataclasses import dataclass
 
 from modelrollout.shadow import comparison, increments, jsontext
+from modelrollout.shadow.tasks import naming
 
 MOST_LABELS = 20
 """Labels with series of their own; the rest is `other`."""
@@ -65,9 +66,9 @@ class Classification:
             case dict():
                 score = value.get("score")
                 known = None if score is None else jsontext.number(score, what="a score")
-                return Label(_text(value.get("label")), known)
+                return Label(naming.label(value.get("label")), known)
             case _:
-                return Label(_text(value))
+                return Label(naming.label(value))
 
     def _decided(self, score: float, threshold: float) -> Label:
         positive = score >= threshold
@@ -80,7 +81,7 @@ class Classification:
             raise comparison.schema(f"expected 1 to {MOST_SCORES} scores, found {len(values)}")
         if all(isinstance(value, dict) for value in values):
             pairs = [(item.get("score"), item.get("label")) for item in values]  # type: ignore[attr-defined]
-            return [(jsontext.number(s, what="a score"), _text(label)) for s, label in pairs]
+            return [(jsontext.number(s, what="a score"), naming.label(label)) for s, label in pairs]
         if self.labels and len(self.labels) != len(values):
             raise comparison.schema(
                 f"expected {len(self.labels)} scores, one per declared label, found {len(values)}"
@@ -130,30 +131,6 @@ class Classification:
         if abs(primary.score - self.threshold) > self.near:
             return (increments.mark("flip_far_from_threshold"),)
         return (increments.mark("flip_near_threshold"),)
-
-
-def _text(value: object) -> str:
-    """Labels as text; 1, 1.0 and "1" are one label, true is "true"."""
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return _digits(value)
-        case float():
-            number = jsontext.number(value, what="a label")
-            return _digits(int(number)) if number.is_integer() else repr(number)
-        case _:
-            raise comparison.schema(
-                f"expected a label as string, boolean or number, found {jsontext.kind(value)}"
-            )
-
-
-def _digits(value: int) -> str:
-    if abs(value) > jsontext.MOST:
-        raise comparison.schema("expected a label of at most 100 digits, found a longer one")
-    return str(value)
 
 
 def _confidences(primary: Label, candidate: Label) -> tuple[increments.Observation, ...]:

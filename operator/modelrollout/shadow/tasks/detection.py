@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.shadow import comparison, increments, jsontext, trouble
+from modelrollout.shadow.tasks import naming
 
 MOST_BOXES = 300
 """Of one image, above the least score: matching costs the square."""
@@ -76,15 +77,12 @@ class Detection:
         box, label = row.get("box"), row.get("label", "")
         if not isinstance(box, list) or len(box) != CORNERS:
             raise comparison.schema("expected a box of four numbers, found something else")
-        if isinstance(label, bool) or not isinstance(label, (str, int, float)):
-            raise comparison.schema(f"expected a label, found {jsontext.kind(label)}")
         x1, y1, x2, y2 = (jsontext.number(corner, what="a corner") for corner in box)
         if self.sized:
             x2, y2 = x1 + x2, y1 + y2
         if x2 < x1 or y2 < y1:
             raise comparison.schema("expected a box from its lower to its upper corner")
-        name = label if isinstance(label, str) else f"{jsontext.number(label, what='a label'):g}"
-        return Box(x1, y1, x2, y2, name)
+        return Box(x1, y1, x2, y2, naming.label(label))
 
     def compare(self, primary: Boxes, candidate: Boxes) -> comparison.Comparison:
         """The leading distance is the unmatched share of all boxes of both, 0 where none are."""

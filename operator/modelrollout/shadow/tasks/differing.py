@@ -6,12 +6,12 @@ Recursion is bounded by the reader of JSON, which refuses what is nested deeper 
 
 import json
 import math
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from modelrollout.shadow import comparison, jsontext, paths
+from modelrollout.shadow.tasks import naming
 
 Place = tuple[str, ...]
 ITEM = "[]"
@@ -111,8 +111,7 @@ class Differ:
             case (int() | float(), int() | float()):
                 return self.tolerance.equal(primary, candidate)
             case (str(), str()) if self.normalise_text:
-                form = unicodedata.normalize("NFC", primary)
-                return form == unicodedata.normalize("NFC", candidate)
+                return naming.normalised(primary) == naming.normalised(candidate)
             case _:
                 return primary == candidate
 

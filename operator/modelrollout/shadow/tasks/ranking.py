@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelrollout.shadow import comparison, increments, jsontext, trouble
-from modelrollout.shadow.tasks import inversions
+from modelrollout.shadow.tasks import inversions, naming
 
 MOST_ITEMS = 1_000
 
@@ -26,7 +26,7 @@ class Items:
 class Ranking:
     """How lists are read and compared.
 
-    An instance is a list of items (strings or whole numbers), or of objects of `item` and `score`.
+    An instance is a list of items (strings or numbers), or of objects of `item` and `score`.
 
     Attributes:
         persistence: p of RBO, between 0 and 1.
@@ -60,7 +60,9 @@ class Ranking:
                 f"expected at most {MOST_ITEMS} items, found {len(value)}",
             )
         scored = bool(value) and all(isinstance(item, dict) for item in value)
-        names = tuple(_name(item["item"] if scored and "item" in item else item) for item in value)
+        names = tuple(
+            naming.label(item["item"] if scored and "item" in item else item) for item in value
+        )
         if len(set(names)) != len(names):
             raise comparison.schema("expected every item once, found one twice")
         if not scored or not all("score" in item for item in value):
@@ -86,16 +88,6 @@ class Ranking:
             ),
             differences=() if same else (comparison.Difference("items", "order"),),
         )
-
-
-def _name(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= jsontext.MOST:
-        return str(value)
-    raise comparison.schema(
-        f"expected an item as string or whole number, found {jsontext.kind(value)}"
-    )
 
 
 def rank_biased_overlap(a: Sequence[str], b: Sequence[str], *, p: float) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from modelrollout.shadow import comparison, increments, jsontext, paths, trouble
 from modelrollout.shadow.tasks import differing
 
-MOST_LEAVES = 20_000
+MOST_LEAVES = 5_000
 _SHOWN = 10
 BROKEN = (differing.Kind.TYPE, differing.Kind.MISSING)
 
@@ -80,7 +80,7 @@ class Structured:
         found = list(differ.differences(primary.value, candidate.value))
         rules = [self._rule(at.place) for at in found]
         seen = [at for at, rule in zip(found, rules, strict=True) if rule is None]
-        fields = sorted({(self._field(at.place), at.kind) for at in seen})
+        fields = sorted({(self._field(at.place), at.kind) for at in set(seen)})
         apart = min(1.0, len(seen) / max(primary.leaves, candidate.leaves, 1))
         return comparison.Comparison(
             verdict=_verdict(differing_=bool(seen), ignored=bool(found)),
@@ -108,7 +108,7 @@ class Structured:
 
     def _breaks(self, found: list[differing.At]) -> bool:
         """A required place is broken where it, or an object that holds it, is gone or retyped."""
-        broken = [at.place for at in found if at.kind in BROKEN]
+        broken = {at.place for at in found if at.kind in BROKEN}
         return any(
             paths.covers(paths.Path(path.steps[: len(place)]), place)
             for place in broken

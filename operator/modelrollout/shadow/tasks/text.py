@@ -4,12 +4,12 @@ Decoding is noisy even at temperature 0, so distances mean something above the n
 Nothing here judges which text is better.
 """
 
+import json
 import re
-import unicodedata
 from dataclasses import dataclass
 
 from modelrollout.shadow import comparison, increments, jsontext, trouble
-from modelrollout.shadow.tasks import alignment
+from modelrollout.shadow.tasks import alignment, naming
 
 REFUSALS = (
     "i can't",
@@ -35,6 +35,7 @@ class Passage:
     refused: bool
     valid_json: bool
     finish: str = ""
+    calls: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Text:
     """How texts are read and compared.
 
     An instance is a string, or an object of `text`, `refusal` and `finish_reason` (a choice of
-    OpenAI's protocols). Normalised: NFC, white space as single blanks, none at the ends.
+    OpenAI's protocols), whose `tool_calls` must be equal too. Normalised: NFC, white space as
+    single blanks, none at the ends.
 
     Attributes:
         fold_case: whether capitals count as small letters.
@@ -70,19 +72,20 @@ class Text:
     def read(self, value: object) -> Passage:
         """See the class; raises as every task does."""
         raw, refusal, finish = _parts(value)
-        text = " ".join(unicodedata.normalize("NFC", raw).split())
+        text = " ".join(naming.normalised(raw).split())
         start = (refusal or text).lower().translate(_APOSTROPHE).lstrip()
         return Passage(
             text=text.casefold() if self.fold_case else text,
             refused=bool(refusal) or start.startswith(self.refusals),
             valid_json=self.expect_json and _is_json(raw),
             finish=finish,
+            calls=_calls(value),
         )
 
     def compare(self, primary: Passage, candidate: Passage) -> comparison.Comparison:
         """The leading distance is the normalised edit distance, 0 to 1."""
         apart, measures = self._measured(primary.text, candidate.text)
-        same = primary.refused == candidate.refused and (
+        same = (primary.refused, primary.calls) == (candidate.refused, candidate.calls) and (
             primary.text == candidate.text or (apart <= self.tolerance and self.tolerance > 0.0)
         )
         lengths = {"primary": len(primary.text), "candidate": len(candidate.text)}
@@ -94,11 +97,7 @@ class Text:
                 *increments.shift("characters", **lengths),
                 *self._flags(primary, increments.Side.PRIMARY),
                 *self._flags(candidate, increments.Side.CANDIDATE),
-                *(
-                    (increments.mark("finish_differs"),)
-                    if primary.finish != candidate.finish
-                    else ()
-                ),
+                *_unlike(primary, candidate),
             ),
             differences=() if same else (comparison.Difference("text", "value"),),
         )
@@ -127,6 +126,31 @@ class Text:
         if (cut_a, cut_b) == (a, b):
             return edit, measures
         return edit, (*measures, increments.mark("measured_in_part"))
+
+
+def _unlike(primary: Passage, candidate: Passage) -> tuple[increments.Count, ...]:
+    differs = {
+        "finish_differs": primary.finish != candidate.finish,
+        "tool_calls_differ": primary.calls != candidate.calls,
+    }
+    return tuple(increments.mark(name) for name, given in differs.items() if given)
+
+
+def _calls(value: object) -> str:
+    """Calls of tools in one spelling: their arguments are JSON in text, and blanks mean nothing."""
+    calls = value.get("tool_calls") if isinstance(value, dict) else None
+    if not isinstance(calls, list) or not calls:
+        return ""
+    return json.dumps([_unfolded(call) for call in calls], sort_keys=True)
+
+
+def _unfolded(call: object) -> object:
+    if not isinstance(call, dict) or not isinstance(call.get("arguments"), str):
+        return call
+    try:
+        return {**call, "arguments": jsontext.parsed(call["arguments"])}
+    except trouble.UnreadableError:
+        return call
 
 
 def _parts(value: object) -> tuple[str, str, str]:

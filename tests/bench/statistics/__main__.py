@@ -60,8 +60,12 @@ and 100 requests/s, two are for 10 and 100.
 
 {tables.asked_for(results)}
 
-A service without a history ("no history") has to learn its noise from the looks themselves, and pays for it with about a
-minute. What is tested at 1 request/s is too rare to learn noise from, so both lines are alike there.
+The test alone, spending all of its 2 % on independent requests, needs the minutes asked for; the operator needs up to two
+more. It keeps a part of the error back, since its ramp waits where harm seems likely. Without a history it learns the noise
+from the looks themselves and is careful with what it sees; with one, some quiet services look noisy by chance, and the
+slower e-process judges those.
+
+{tables.where_minutes_go(results)}
 
 ## A healthy model: how often is it rolled back?
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from modelrollout.analysis.questions import Question
+from modelrollout.analysis.spending import Plan
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain import questions
 from modelrollout.domain.questions import Known
@@ -22,7 +23,7 @@ from tests.bench.statistics.scenarios import LOOKS, Scenario, Steer, Traffic
 DESIGN_SEED: Final = 11
 """For trying things out; what is published was never chosen on `REPORT_SEED`."""
 REPORT_SEED: Final = 20261124
-SERVICES: Final = 8
+SERVICES: Final = 16
 """Services in a cell, each with its own survey (and its own history), which share its runs."""
 SLOW: Final = 300
 """Runs of which the rules that sort are tried."""
@@ -35,8 +36,10 @@ class Cell:
     Attributes:
         name: unique.
         scenario: of the traffic.
-        runs: of our engine through its public face.
+        runs: of our engine through its public face, equally many of each service.
+        services: whose runs they are.
         more: runs of exact conditional spending alone, on top of that.
+        plan: of those; None for the plan of the first service.
         margin: as a user writes it.
         roll_back_when: as a user writes it.
         warm_up: first looks that the operator does not make.
@@ -49,7 +52,9 @@ class Cell:
     name: str
     scenario: Scenario
     runs: int
+    services: int = SERVICES
     more: int = 0
+    plan: Plan | None = None
     margin: Mapping[str, Any] = field(default_factory=lambda: engine.RELATIVE)
     roll_back_when: str = "Worse"
     warm_up: int = 0
@@ -59,9 +64,10 @@ class Cell:
     knows_usual: bool = True
 
     def scaled(self, part: float) -> "Cell":
-        """The same with fewer runs, in whole services."""
-        runs = max(SERVICES, SERVICES * round(self.runs * part / SERVICES))
-        return replace(self, runs=runs, more=round(self.more * part))
+        """The same with fewer runs and services."""
+        services = max(2, round(self.services * part))
+        runs = services * max(1, round(self.runs * part / services))
+        return replace(self, runs=runs, services=services, more=round(self.more * part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class Outcome:
         spent: of exact conditional spending alone, on more runs; None where not asked.
         rivals: looks of rollback by rule.
         learnt: services whose noise was calibrated.
+        e_process: services of which the e-process decides about harm.
         seconds: of CPU of one look of one run of the engine.
     """
 
@@ -86,6 +93,7 @@ class Outcome:
     spent: engine.Spent | None
     rivals: Mapping[str, Floats]
     learnt: int
+    e_process: int
     seconds: float
 
 
@@ -96,7 +104,7 @@ def run(cell: Cell, seed: int) -> Outcome:
     known = _known(cell, random)
     asked = [engine.question(_asking(cell), one) for one in known]
     judged = seen.without_first(cell.warm_up)
-    timed = engine.timed(judged, np.repeat(np.array(asked), cell.runs // SERVICES).tolist())
+    timed = engine.timed(judged, np.repeat(np.array(asked), cell.runs // cell.services).tolist())
     rollback, promotion = timed.rollback + cell.warm_up, timed.promotion + cell.warm_up
     return Outcome(
         rollback=rollback,
@@ -106,6 +114,7 @@ def run(cell: Cell, seed: int) -> Outcome:
         spent=_spent(cell, asked[0], seed),
         rivals=_of_rivals(cell, seen),
         learnt=sum(bool(one.noise) for one in known),
+        e_process=sum(one.spending is None for one in asked),
         seconds=timed.seconds,
     )
 
@@ -116,12 +125,12 @@ def _asking(cell: Cell) -> ModelRolloutSpec:
 
 def _known(cell: Cell, random: np.random.Generator) -> list[Known]:
     if not cell.knows_usual:
-        return [questions.NOTHING_KNOWN] * SERVICES
-    surveys = engine.surveyed(cell.scenario, random, runs=SERVICES)
+        return [questions.NOTHING_KNOWN] * cell.services
+    surveys = engine.surveyed(cell.scenario, random, runs=cell.services)
     noises = (
-        learning.learnt(cell.scenario, random, services=SERVICES)
+        learning.learnt(cell.scenario, random, services=cell.services)
         if cell.calibrated
-        else [None] * SERVICES
+        else [None] * cell.services
     )
     return [
         driven.known(cell.scenario, _asking(cell), survey, noise=noise)
@@ -142,11 +151,12 @@ def _until(counts: scenarios.Counted, look: Floats) -> Floats:
 
 
 def _spent(cell: Cell, asked: Question, seed: int) -> engine.Spent | None:
-    if not cell.more or asked.spending is None:
+    plan = cell.plan or asked.spending
+    if not cell.more or plan is None:
         return None
     random = scenarios.seeded(seed, cell.scenario.name, "more")
     traffic = _counts(cell, random, runs=cell.more).without_first(cell.warm_up)
-    return engine.spent(traffic, asked.spending)
+    return engine.spent(traffic, plan)
 
 
 def _of_rivals(cell: Cell, seen: Traffic) -> dict[str, Floats]:

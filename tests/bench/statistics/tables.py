@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from tests.bench.statistics import catalogue, rivals, targets
+from tests.bench.statistics import catalogue, cells, rivals, targets
 from tests.bench.statistics.catalogue import MORE_TRAFFIC, TRAFFIC, WORSE, named
-from tests.bench.statistics.cells import SERVICES, Outcome
+from tests.bench.statistics.cells import Outcome
 from tests.bench.statistics.figures import Median, Share
 from tests.bench.statistics.noise import Floats
 from tests.bench.statistics.running import Planned, Results
@@ -76,7 +76,7 @@ def noisy(results: Results) -> str:
             line += [
                 targets.rolled_back(without),
                 targets.rolled_back(learnt),
-                f"{learnt.learnt} of {SERVICES}",
+                f"{learnt.learnt} of {cells.SERVICES}",
             ]
         body.append(line)
     return table(head, body)
@@ -200,6 +200,26 @@ def no_events(results: Results) -> str:
             for seen in [results.outcomes[named("no events", row)].promoted_after]
         ],
     )
+
+
+def where_minutes_go(results: Results) -> str:
+    """The medians with targets: of the test alone, and of the operator with and without history."""
+    head = ["median minute", "asked for", "all 2 % spent, nothing else", "operator, calibrated"]
+    body = []
+    for (rps, rate), asked in catalogue.MEDIANS.items():
+        name = named("known", rps, rate)
+        known, spent = results.outcomes[name], results.outcomes[name].spent
+        body.append(
+            [
+                f"{100 * rate:g} % at {rps:g} requests/s",
+                asked,
+                Median.of(spent.rollback) if spent is not None else "",
+                Median.of(known.rollback),
+                f"{known.e_process} of {results.cells[name].services}",
+                Median.of(results.outcomes[named("worse", rps, rate)].rollback),
+            ]
+        )
+    return table([*head, "services judged by the e-process", "operator, no history"], body)
 
 
 def damage(results: Results) -> str:

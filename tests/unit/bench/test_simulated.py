@@ -90,7 +90,7 @@ def test_looks_of_the_warm_up_are_not_made() -> None:
 
 
 def test_error_is_computed_as_often_as_it_is_made() -> None:
-    cell = cells.Cell("computed", Scenario("computed", 10.0), 8, more=600)
+    cell = cells.Cell("computed", Scenario("computed", 10.0), 16, more=600)
     spent = cells.run(cell, SEED).spent
     assert spent is not None
     counted = np.isfinite(spent.rollback).mean()
@@ -103,8 +103,8 @@ def test_every_cell_has_a_name_of_its_own_and_whole_services() -> None:
     every = catalogue.every()
     for name, cell in every.items():
         assert cell.name == name
-        assert cell.runs % cells.SERVICES == 0
-        assert cell.scaled(0.001).runs == cells.SERVICES
+        assert cell.runs % cell.services == 0
+        assert cell.scaled(0.001).runs == 2
     calibrated = {n for n in every if n.endswith(" / calibrated")}
     assert len({cell.scenario.name for cell in every.values()}) == len(every) - len(calibrated)
 

@@ -21,8 +21,11 @@ DEFAULT_INFORMATION = 20.0
 RAMP_SPREAD = 0.18
 """Mean of w (1 - w) over a ramp from 5 to 50 %: planned events times this is information."""
 
-LITTLE = 0.1
-"""Part of the variance of independent requests up to which known noise is passed over."""
+MILD = 0.5
+"""Part of the variance of independent requests up to which known noise leaves spending in place:
+the excess counts for less by its square root, simulated to keep the stated error."""
+LASTING = 0.1
+"""The same for lasting differences between pods, which no number of looks averages out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +107,16 @@ def fresh(question: Question) -> RateEvidence:
 
 
 def is_noisy(known: noise.ArmNoise, *, per_look: float, looks: int) -> bool:
-    """Whether known noise widens looks, or pods differ, by more than a little.
+    """Whether known noise widens looks by more than a little, or pods differ for good.
 
-    Exact spending is the law of independent requests, and is left where they are not.
+    Spending rests on the law of independent requests, and is left where they are far from that.
 
     Args:
         known: noise of the rollout.
         per_look: information of one look, m w (1 - w).
         looks: planned.
     """
-    return known.tau2 * per_look > LITTLE or known.omega2 * per_look * looks > LITTLE
+    return known.tau2 * per_look > MILD or known.omega2 * per_look * looks > LASTING
 
 
 def held(evidence: RateEvidence, question: Question) -> bets.Beliefs:
@@ -180,16 +183,10 @@ def _spend(
             question.spending,
             candidate=bad_c,
             stable=bad_s,
-            dispersion=_excess_dispersion(evidence, question),
+            dispersion=dispersion(evidence, question),
         )
     except spending.SpendingError:
         return evidence.spent.end()
-
-
-def _excess_dispersion(evidence: RateEvidence, question: Question) -> float:
-    """By how much the excess counts for less: not at all where the noise is known to be little."""
-    found = dispersion(evidence, question)
-    return 1.0 if question.noise is not None and found <= 1.0 + LITTLE else found
 
 
 def dispersion(evidence: RateEvidence, question: Question) -> float:

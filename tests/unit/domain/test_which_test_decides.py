@@ -22,7 +22,7 @@ ERRORS: Json = {"name": "errors", "rate": {"events": "e_total", "total": "x_tota
 SLOW: Json = {"name": "slow", "latency": {"histogram": "seconds", "threshold": "250ms"}}
 COST: Json = {"name": "cost", "mean": {"sum": "a", "count": "b", "squares": "c"}}
 SURVEYED = Known(usual={"errors": 0.005, "slow": 0.02}, requests=600.0, looks=60)
-LOUD = ArmNoise(0.25)
+LOUD = ArmNoise(1.0, 0.0)
 QUIET = ArmNoise(0.001)
 
 
@@ -53,6 +53,9 @@ def plan_of(spec: ModelRolloutSpec, given: Known = SURVEYED, *, metric: str = "e
         pytest.param(ERRORS | {"role": "watch"}, SURVEYED, False, id="watched-only"),
         pytest.param(ERRORS, Known(), False, id="no-survey-no-plan"),
         pytest.param(ERRORS, known(noise={"errors": QUIET}), True, id="calibrated-and-quiet"),
+        pytest.param(
+            ERRORS, known(noise={"errors": ArmNoise(0.5)}), True, id="calibrated-and-mild"
+        ),
         pytest.param(ERRORS, known(noise={"errors": LOUD}), False, id="calibrated-and-noisy"),
         pytest.param(
             ERRORS, known(noise={"errors": ArmNoise(0.0, 0.04)}), False, id="pods-differ-for-good"

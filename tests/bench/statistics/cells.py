@@ -81,8 +81,9 @@ class Outcome:
         failed_until: failed candidate requests until the rollback, or of the whole hour.
         spent: of exact conditional spending alone, on more runs; None where not asked.
         rivals: looks of rollback by rule.
-        learnt: services whose noise was calibrated.
-        e_process: services of which the e-process decides about harm.
+        services: of the cell.
+        learnt: of them, those whose noise was calibrated.
+        e_process: of them, those of which the e-process decides about harm.
         seconds: of CPU of one look of one run of the engine.
     """
 
@@ -92,6 +93,7 @@ class Outcome:
     failed_until: Floats
     spent: engine.Spent | None
     rivals: Mapping[str, Floats]
+    services: int
     learnt: int
     e_process: int
     seconds: float
@@ -113,6 +115,7 @@ def run(cell: Cell, seed: int) -> Outcome:
         failed_until=_until(seen.x_c, np.minimum(rollback, LOOKS)),
         spent=_spent(cell, asked[0], seed),
         rivals=_of_rivals(cell, seen),
+        services=cell.services,
         learnt=sum(bool(one.noise) for one in known),
         e_process=sum(one.spending is None for one in asked),
         seconds=timed.seconds,

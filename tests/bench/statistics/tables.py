@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from tests.bench.statistics import catalogue, cells, rivals, targets
+from tests.bench.statistics import catalogue, rivals, targets
 from tests.bench.statistics.catalogue import MORE_TRAFFIC, TRAFFIC, WORSE, named
 from tests.bench.statistics.cells import Outcome
 from tests.bench.statistics.figures import Median, Share
@@ -76,7 +76,7 @@ def noisy(results: Results) -> str:
             line += [
                 targets.rolled_back(without),
                 targets.rolled_back(learnt),
-                f"{learnt.learnt} of {cells.SERVICES}",
+                f"{learnt.learnt} of {learnt.services}",
             ]
         body.append(line)
     return table(head, body)
@@ -207,15 +207,15 @@ def where_minutes_go(results: Results) -> str:
     head = ["median minute", "asked for", "all 2 % spent, nothing else", "operator, calibrated"]
     body = []
     for (rps, rate), asked in catalogue.MEDIANS.items():
-        name = named("known", rps, rate)
-        known, spent = results.outcomes[name], results.outcomes[name].spent
+        known = results.outcomes[named("known", rps, rate)]
+        spent = known.spent
         body.append(
             [
                 f"{100 * rate:g} % at {rps:g} requests/s",
                 asked,
                 Median.of(spent.rollback) if spent is not None else "",
                 Median.of(known.rollback),
-                f"{known.e_process} of {results.cells[name].services}",
+                f"{known.e_process} of {known.services}",
                 Median.of(results.outcomes[named("worse", rps, rate)].rollback),
             ]
         )

@@ -115,6 +115,9 @@ class Watched(World):
             self.lost_at = (self.elapsed_s, self.jumps) if is_it else None
         if any(move.trigger is Trigger.START for move in made.moves):
             self.is_edited = False
+            # New evidence. Its id tells it from the old one, but not after deletion and a clock
+            # set back: the same object then begins at the same instant once more.
+            self.looks_until = {}
             self.lost_at = None  # a status of another object may have forgotten a drain
 
 

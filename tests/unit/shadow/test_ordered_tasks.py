@@ -181,6 +181,13 @@ def test_the_best_overlap_is_matched_first() -> None:
     assert detection.matched(a, b, least=0.5) == [(a[1], b[0], 1.0)]
 
 
+def test_half_an_overlap_is_a_match() -> None:
+    # 10 x 10 against its lower half: 50 of 100.
+    a, b = (detection.Box(0, 0, 10, 10),), (detection.Box(0, 0, 10, 5),)
+    assert detection.matched(a, b, least=0.5) == [(a[0], b[0], 0.5)]
+    assert detection.matched(a, b, least=0.51) == []
+
+
 def test_boxes_without_an_area_match_themselves_alone() -> None:
     point = (detection.Box(1, 1, 1, 1),)
     assert detection.matched(point, point, least=0.5) == [(point[0], point[0], 1.0)]
@@ -369,6 +376,14 @@ def test_the_order_of_a_declared_array_is_noise(rows: list[object]) -> None:
     assert task.compare(ours, task.read({"rows": rows})).verdict is increments.Verdict.MATCH
     fewer = task.compare(ours, task.read({"rows": [*rows[1:], {"id": 9}]}))
     assert {kind for _, kind in fields(fewer)} == {"missing", "extra"}
+
+
+def test_items_of_one_identity_are_counted_one_by_one() -> None:
+    rule = differing.Unordered(paths.Path(), paths.Path())
+    task = structured.Structured(unordered=(rule,))
+    ours = task.read(["a", "b", "a"])
+    assert task.compare(ours, task.read(["a", "a", "b"])).verdict is increments.Verdict.MATCH
+    assert fields(task.compare(ours, task.read(["a", "b"]))) == {("other", "missing")}
 
 
 @pytest.mark.parametrize(

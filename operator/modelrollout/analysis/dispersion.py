@@ -5,6 +5,7 @@ around the fitted ratio: around the null, a real effect would inflate the disper
 itself. Written out, the Pearson sum is a closed function of three sums, so the state is flat.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -46,3 +47,12 @@ class NoiseSums:
             return 1.0
         pearson = max(0.0, self.cc / ratio + self.ss * ratio - 2.0 * self.cs)
         return max(1.0, (pearson + PRIOR_LOOKS) / (self.looks - 1 + PRIOR_LOOKS))
+
+
+def by_chance(looks: int) -> float:
+    """What the dispersion of so many looks is on average though requests are independent.
+
+    Nearly normal around 1 and at least 1: 1 and the mean of a normal's positive part.
+    """
+    deviation = math.sqrt(2.0 * max(0, looks - 1)) / (looks - 1 + PRIOR_LOOKS)
+    return 1.0 + deviation / math.sqrt(2.0 * math.pi)

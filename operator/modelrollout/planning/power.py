@@ -20,6 +20,7 @@ from scipy import special
 from modelrollout.analysis import (
     bets,
     combining,
+    dispersion,
     means,
     mixtures,
     normal_mixture,
@@ -213,8 +214,9 @@ def _by_spending(
     shares = np.array([piece.share for piece in pieces])
     n_c, n_s = lengths * shares, lengths * (1.0 - shares)
     events = n_c * candidate + n_s * stable
-    tilt = float(special.logit(candidate) - special.logit(stable))
     looks = [max(1, round(piece.end_s / schedule.interval_s)) for piece in pieces]
+    tilt = float(special.logit(candidate) - special.logit(stable))
+    tilt /= math.sqrt(dispersion.by_chance(looks[-1]))
     so_far, chances, limit = np.cumsum(events), np.zeros(len(pieces)), MOST_EVENTS
     done = 0
     while done < len(pieces):

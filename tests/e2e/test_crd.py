@@ -117,6 +117,10 @@ REFUSED: Final[dict[str, tuple[Edit, str]]] = {
         put("strategy", {"canary": {}, "steps": [{"weight": 5}]}),
         "write exactly one of these in strategy: canary, steps",
     ),
+    "a budget of risk that is none": (
+        put("strategy", {"canary": {"ramp": {"riskBudget": "0%"}}}),
+        "riskBudget is a share of all requests above 0% and at most 100%",
+    ),
     "weights not ascending": (
         put("strategy", {"canary": {"weights": [1, 25, 5]}}),
         "the weights must ascend: write for example [1, 5, 25, 50]",

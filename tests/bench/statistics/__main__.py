@@ -60,10 +60,9 @@ and 100 requests/s, two are for 10 and 100.
 
 {tables.asked_for(results)}
 
-The test alone, spending all of its 2 % on independent requests, needs the minutes asked for; the operator needs up to two
-more. It keeps a part of the error back, since its ramp waits where harm seems likely. Without a history it learns the noise
-from the looks themselves and is careful with what it sees; with one, some quiet services look noisy by chance, and the
-slower e-process judges those.
+The test alone, spending all of its 2 % on independent requests, needs the minutes asked for; the operator may need one or
+two more. Without a history it learns the noise from the looks themselves and is careful with what it sees; with one, the
+excess counts for less by the noise that it knows, and where that is much the slower e-process judges.
 
 {tables.where_minutes_go(results)}
 

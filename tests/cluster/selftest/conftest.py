@@ -57,7 +57,15 @@ class Namespace:
 
     def tell(self, pod: str, path: str) -> None:
         """Have the puppet in a pod do something."""
-        self.ask(pod, path, method="POST")
+        eventually(lambda: self._heard(pod, path))
+
+    def _heard(self, pod: str, path: str) -> bool:
+        # A pod that runs need not listen yet.
+        try:
+            self.ask(pod, path, method="POST")
+        except ConnectionRefusedError:
+            return False
+        return True
 
 
 @pytest.fixture(scope="session")

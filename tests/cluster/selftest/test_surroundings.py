@@ -149,5 +149,5 @@ for path in ("/etc/app/a.txt", "/etc/passwd", "/usr/x"):
     assert [*found, config, usr, end] == [
         *("one", "two", "three", "['first'] False", "EROFS", "EROFS", "")
     ]
-    # The host's own file is closed to an ordinary user before it is asked whether it can be written.
+    # The host's own file is closed to an ordinary user before anybody asks whether it is writable.
     assert passwd in {"EROFS", "EACCES"}

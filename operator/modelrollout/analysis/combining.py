@@ -43,6 +43,13 @@ def average_log_e(log_es: Sequence[float], weights: Sequence[float] | None = Non
     return top + math.log(mean)
 
 
+def log_e_with_limit(log_e_harm: float, log_e_limit: float | None) -> float:
+    """Comparison and limit of one metric share its error: their average, not the larger of them."""
+    if log_e_limit is None:
+        return log_e_harm
+    return average_log_e([log_e_harm, log_e_limit])
+
+
 def blame(log_es: Sequence[float], weights: Sequence[float] | None = None) -> int:
     """Index of the metric that contributes most to the average."""
     shares = [1.0] * len(log_es) if weights is None else weights

@@ -27,7 +27,8 @@ def verdict(
     """What is shown on this metric's own evidence, the gravest first."""
     promotion = combining.log_threshold(question.false_promotion, tries=tries)
     alarmed = (
-        _averaged(log_es) >= combining.log_threshold(question.false_rollback, tries=tries)
+        combining.log_e_with_limit(log_es.harm, log_es.limit)
+        >= combining.log_threshold(question.false_rollback, tries=tries)
         if spending is None
         else spent_alarm(spending, log_es)
     )
@@ -38,13 +39,6 @@ def verdict(
     if log_es.not_worse is not None and log_es.not_worse >= promotion:
         return Verdict.NOT_WORSE
     return Verdict.UNDECIDED
-
-
-def _averaged(log_es: LogEs) -> float:
-    # Comparison and limit share one error rate: their average, not the larger of the two.
-    return combining.average_log_e(
-        [log_e for log_e in (log_es.harm, log_es.limit) if log_e is not None]
-    )
 
 
 def spent_alarm(spending: Spending, log_es: LogEs) -> bool:

@@ -132,10 +132,6 @@ class Spent:
         """The state after a look that the law cannot take: the e-process has what is left."""
         return replace(self, looks=self.looks + 1, law=())
 
-    def left(self, plan: Plan) -> float:
-        """Error that was not spent."""
-        return max(0.0, plan.alpha - self.error)
-
     def to_json(self) -> list[float | bool | str]:
         """Seven numbers, and the law as text: about half a letter for each of its counts."""
         return [

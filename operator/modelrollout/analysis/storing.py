@@ -85,7 +85,7 @@ def _rate_from_json(stored: Mapping[str, Any]) -> RateEvidence:
         candidate=RateCounts(*stored["candidate"]),
         stable=RateCounts(*stored["stable"]),
         share=float(stored["share"]),
-        ratio=RatioSums(stored["tilt"] + 0, table),
+        ratio=RatioSums(float(stored["tilt"]), table),
         standardised=Standardised(*stored["standardised"]),
         noise=NoiseSums(*stored["noise"]),
         fading=Past(*stored["fading"]),

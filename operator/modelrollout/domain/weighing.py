@@ -72,7 +72,9 @@ def weighed(
     alpha = questions.part_of_error(spec, tries=tries) * max(1, len(averaged))
     threshold = combining.log_threshold(alpha)
     together = [_log_e_harm(said[name]) for name in averaged]
-    alarmed = [name for name in judged if said[name].spending and _worse(said[name])]
+    alarmed = [
+        name for name in judged if said[name].spending and said[name].verdict is Verdict.WORSE
+    ]
     if together and combining.average_log_e(together) >= threshold:
         alarmed.append(averaged[combining.blame(together)])
     blamed = judged[combining.blame(log_es)] if judged else ""
@@ -93,14 +95,7 @@ def weighed(
 
 
 def _log_e_harm(judgement: Judgement) -> float:
-    """Evidence of harm of one metric: its comparison, averaged with its limit where it has one."""
-    if judgement.log_e_limit is None:
-        return judgement.log_e_harm
-    return combining.average_log_e([judgement.log_e_harm, judgement.log_e_limit])
-
-
-def _worse(judgement: Judgement) -> bool:
-    return judgement.verdict is Verdict.WORSE
+    return combining.log_e_with_limit(judgement.log_e_harm, judgement.log_e_limit)
 
 
 def _unproven(

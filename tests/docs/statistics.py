@@ -21,7 +21,7 @@ FOLDER: Final = Path(__file__).parents[2] / "docs" / "statistics"
 SEED: Final = 4
 LOOKS: Final = 60
 STABLE: Final = 0.005
-ALPHA: Final = 0.02 * spending.HELD
+ALPHA: Final = 0.02
 """Of a rollout with one judged metric, without a limit."""
 MARGIN: Final = Margin(relative=0.5)
 STYLE: Final[Any] = {

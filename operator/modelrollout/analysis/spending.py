@@ -27,10 +27,6 @@ from modelrollout.analysis.mixtures import Array
 
 GATED = 0.8
 """Part of alpha that is left where the weights follow the outcome (2 % becomes 1.6 %)."""
-HELD = 1.0
-"""The same where steps are only held, and only while the e-value of harm is at least 3: simulated,
-that spends what a fixed ramp spends (1.97 % of 2 %, +-0.07, in 40,000 rollouts at 10 and 100
-requests/s), so nothing need be taken off."""
 RESERVE = 0.1
 """Part of alpha that is kept for looks after the deadline, where asked for."""
 COMMON = 0.02

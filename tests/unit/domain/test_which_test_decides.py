@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelrollout.analysis import concluding, evidence, spending
+from modelrollout.analysis import concluding, evidence
 from modelrollout.analysis.concluding import LogEs
 from modelrollout.analysis.counts import RateCounts
 from modelrollout.analysis.noise import ArmNoise
@@ -82,7 +82,7 @@ def test_each_judged_metric_has_an_equal_part_of_the_error() -> None:
     watched = SLOW | {"name": "watched", "role": "watch"}
     spec = written(ERRORS, ERRORS | {"name": "more"}, COST, SLOW, watched)
     assert questions.part_of_error(spec, tries=1) == pytest.approx(0.02 / 4)
-    assert plan_of(spec).alpha == pytest.approx(spending.HELD * 0.02 / 4)
+    assert plan_of(spec).alpha == pytest.approx(0.02 / 4)
 
 
 def test_the_third_try_has_a_third_of_the_error() -> None:

@@ -14,6 +14,7 @@ from modelrollout.analysis.noise import Noise, Uncalibrated
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.metrics.arms import ArmSeen
 from modelrollout.metrics.history import DAY
+from tests.unit.adapters import served
 
 UNTIL = 1_764_000_000.0
 PODS = {"v1-a": 0.0, "v1-b": 0.0}
@@ -61,14 +62,9 @@ class FakePrometheus:
 
 @pytest.fixture
 async def source() -> AsyncIterator[FakePrometheus]:
-    fake, app = FakePrometheus(), web.Application()
-    app.router.add_post("/api/v1/query", fake.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield fake
-    await runner.cleanup()
+    fake = FakePrometheus()
+    async with served.source(fake.handle) as fake.url:
+        yield fake
 
 
 def matrix(end: float) -> list[Mapping[str, Any]]:

@@ -15,6 +15,7 @@ from modelrollout.domain.observed import Look, Pair
 from modelrollout.domain.planned import Window
 from modelrollout.domain.reasons import Code
 from modelrollout.metrics.arms import ArmSeen
+from tests.unit.adapters import served
 
 Json = dict[str, Any]
 WINDOW = Window(1000.0, 1030.0, "v2", "v1")
@@ -74,14 +75,9 @@ class FakePrometheus:
 
 @pytest.fixture
 async def source() -> AsyncIterator[FakePrometheus]:
-    fake, app = FakePrometheus(), web.Application()
-    app.router.add_post("/api/v1/query", fake.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield fake
-    await runner.cleanup()
+    fake = FakePrometheus()
+    async with served.source(fake.answer) as fake.url:
+        yield fake
 
 
 def value(mark: str, number: str, **labels: str) -> Json:

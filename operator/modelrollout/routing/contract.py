@@ -74,6 +74,19 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Tee:
+    """A copy of some requests for a version whose answers nobody gets.
+
+    Attributes:
+        version: that is shown the requests.
+        parts: of ten thousand requests that are copied.
+    """
+
+    version: str
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
     """The split that was decided.
 
@@ -81,11 +94,15 @@ class Desired:
         shares: parts of ten thousand per version, summing to `PARTS`.
         stable: the version recorded on a generated route as stable.
         sequence: number of the persisted decision.
+        preview: the version that the preview host leads to; "" for none.
+        tee: who is shown a copy; None for nobody.
     """
 
     shares: Mapping[str, int]
     stable: str
     sequence: int
+    preview: str = ""
+    tee: Tee | None = None
 
 
 class Provider(Protocol):
@@ -93,7 +110,7 @@ class Provider(Protocol):
 
     name: str
     capabilities: frozenset[str]
-    """Of `weights`, `mirror`, `sticky`, `faults`."""
+    """Of `weights`, `switch` (0 or 100 only), `preview`, `mirror`, `sticky`, `faults`."""
 
     def needs(self, rollout: Rollout) -> Sequence[Reference]:
         """The objects to read before `read` and `render`."""

@@ -26,6 +26,9 @@ MILD = 0.5
 the excess counts for less by its square root, simulated to keep the stated error."""
 LASTING = 0.1
 """The same for lasting differences between pods, which no number of looks averages out."""
+SLIGHT = 0.1
+"""Known noise up to this part of that variance is passed over: history's estimate is a careful one,
+and a quiet service is hardly ever found quieter than that. Simulated to keep the stated error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,8 @@ def dispersion(evidence: RateEvidence, question: Question) -> float:
     """
     sums = evidence.standardised
     if question.noise is not None:
-        return max(1.0, evidence.widened / sums.overlap) if sums.overlap > 0 else 1.0
+        known = evidence.widened / sums.overlap if sums.overlap > 0 else 1.0
+        return known if known > 1.0 + SLIGHT else 1.0
     return evidence.noise.dispersion((sums.candidate + 0.5) / (sums.stable + 0.5))
 
 

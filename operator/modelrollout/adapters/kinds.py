@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from modelrollout.routing import gateway_api
+from modelrollout.routing import backends, gateway_api
 from modelrollout.routing.contract import Kind
 
 ROLLOUT: Final = Kind("modelrollout.dev", "v1alpha1", "modelrollouts", "ModelRollout")
@@ -13,6 +13,8 @@ EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event")
 LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 HTTP_ROUTE: Final = gateway_api.HTTP_ROUTE
 GRPC_ROUTE: Final = gateway_api.GRPC_ROUTE
+INFERENCE_POOL: Final = backends.INFERENCE_POOL
+BACKENDS: Final = {"Service": SERVICE, "InferencePool": INFERENCE_POOL}
 WORKLOADS: Final = {
     "Deployment": Kind("apps", "v1", "deployments", "Deployment"),
     "StatefulSet": Kind("apps", "v1", "statefulsets", "StatefulSet"),

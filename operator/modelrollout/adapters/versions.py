@@ -9,14 +9,14 @@ from hashlib import sha256
 from typing import Any, Final
 
 from modelrollout.adapters import kinds
-from modelrollout.adapters.apiserver import Apiserver, path_of
+from modelrollout.adapters.apiserver import path_of
+from modelrollout.adapters.informed import SERVICE_OF_SLICE, Reads
 from modelrollout.api.spec import Version
 from modelrollout.domain.observed import VersionSeen
 
 Json = Mapping[str, Any]
 
 RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
-SERVICE_OF_SLICE: Final = "kubernetes.io/service-name"
 _MOST_TOLD = 2
 
 
@@ -34,9 +34,7 @@ class Sighting:
     pods: Mapping[str, float]
 
 
-async def sight(
-    apiserver: Apiserver, version: Version, *, namespace: str, with_pods: bool
-) -> Sighting:
+async def sight(apiserver: Reads, version: Version, *, namespace: str, with_pods: bool) -> Sighting:
     """Reads the live objects of one version.
 
     Args:
@@ -48,32 +46,40 @@ async def sight(
     Raises:
         ApiError: when the apiserver refuses or does not answer.
     """
-    workload = version.workload
-    service, slices, template = await asyncio.gather(
-        apiserver.get(path_of(kinds.SERVICE, namespace, version.service.name)),
-        apiserver.cached(
-            path_of(kinds.SLICE, namespace),
-            {"labelSelector": f"{SERVICE_OF_SLICE}={version.service.name}"},
-        ),
+    workload, front = version.workload, version.front
+    kind, name = version.backend
+    backend, slices, template = await asyncio.gather(
+        apiserver.get(path_of(kinds.BACKENDS[kind], namespace, name)),
+        _slices(apiserver, front.name if front else "", namespace=namespace),
         _workload(apiserver, version, namespace=namespace),
     )
-    selector = _selector(service, template)
+    selector = _selector(backend, template)
     pods: Sequence[Json] = ()
-    if with_pods and selector:
-        chosen = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-        pods = await apiserver.cached(path_of(kinds.POD, namespace), {"labelSelector": chosen})
+    if selector and (with_pods or front is None):
+        pods = await apiserver.cached(path_of(kinds.POD, namespace), _choosing(selector))
     seen = VersionSeen(
-        backend_exists=service is not None,
+        backend_exists=backend is not None,
         workload_exists=None if workload is None else template is not None,
         revision=revision(template) if workload is not None else _hashed(selector),
-        ready=_ready(slices),
+        ready=_ready(slices) if front is not None else _ready_pods(backend, pods),
         wanted=_wanted(template),
         **_health(pods),
     )
     return Sighting(seen, {pod["metadata"]["name"]: _started(pod) for pod in pods})
 
 
-async def _workload(apiserver: Apiserver, version: Version, *, namespace: str) -> Json | None:
+async def _slices(apiserver: Reads, service: str, *, namespace: str) -> Sequence[Json]:
+    if not service:
+        return ()
+    query = {"labelSelector": f"{SERVICE_OF_SLICE}={service}"}
+    return await apiserver.cached(path_of(kinds.SLICE, namespace), query)
+
+
+def _choosing(labels: Mapping[str, str]) -> dict[str, str]:
+    return {"labelSelector": ",".join(f"{key}={value}" for key, value in sorted(labels.items()))}
+
+
+async def _workload(apiserver: Reads, version: Version, *, namespace: str) -> Json | None:
     workload = version.workload
     if workload is None:
         return None
@@ -104,12 +110,19 @@ def _hashed(value: Json | None) -> str:
     return sha256(text.encode()).hexdigest()[:10]
 
 
-def _selector(service: Json | None, workload: Json | None) -> Mapping[str, str]:
-    of_service: Mapping[str, str] = ((service or {}).get("spec") or {}).get("selector") or {}
+def _selector(backend: Json | None, workload: Json | None) -> Mapping[str, str]:
+    of_backend = _labels((((backend or {}).get("spec")) or {}).get("selector") or {})
     if workload is None:
-        return of_service
-    labels: Mapping[str, str] = workload["spec"]["selector"].get("matchLabels") or {}
-    return labels or of_service
+        return of_backend
+    return _labels(workload["spec"]["selector"]) or of_backend
+
+
+def _labels(selector: Json) -> Mapping[str, str]:
+    """The labels of a selector: that of a Service is plain, others have `matchLabels`."""
+    if set(selector) & {"matchLabels", "matchExpressions"}:
+        found: Mapping[str, str] = selector.get("matchLabels") or {}
+        return found
+    return selector
 
 
 def _wanted(workload: Json | None) -> int | None:
@@ -125,6 +138,22 @@ def _ready(slices: Sequence[Json]) -> int:
                 target = endpoint.get("targetRef") or {}
                 ready.add(target.get("uid") or ",".join(endpoint.get("addresses") or []))
     return len(ready)
+
+
+def _ready_pods(pool: Json | None, pods: Sequence[Json]) -> int:
+    """Pods that an InferencePool picks and that are ready: it has no EndpointSlices."""
+    wanted = _labels((((pool or {}).get("spec")) or {}).get("selector") or {})
+    return sum(
+        1
+        for pod in pods
+        if wanted
+        and wanted.items() <= (pod["metadata"].get("labels") or {}).items()
+        and "deletionTimestamp" not in pod["metadata"]
+        and any(
+            one["type"] == "Ready" and one["status"] == "True"
+            for one in (pod.get("status") or {}).get("conditions") or ()
+        )
+    )
 
 
 def _started(pod: Json) -> float:

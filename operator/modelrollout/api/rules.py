@@ -53,6 +53,16 @@ def _unique(items: str, what: str) -> Rule:
     )
 
 
+def _apart(backend: str, kind: str) -> Rule:
+    same = f"has(w.{backend}) && w.{backend}.name == v.{backend}.name"
+    return Rule(
+        f"self.versions.all(v, !has(v.{backend}) || self.versions.exists_one(w, {same}))",
+        f"two versions share one {kind}: give each version a {kind} of its own, whose "
+        "selector picks the pods of that version only",
+        field="versions",
+    )
+
+
 def _number(weight: str) -> str:
     """CEL for a weight as a number of percent: 25 and "25%" alike.
 
@@ -83,6 +93,31 @@ def _steps_ascend() -> str:
     )
 
 
+_AB_TEST: Final = (
+    Rule(
+        "!has(self.strategy) || !has(self.strategy.abTest)"
+        " || self.strategy.abTest.arms.all(a, self.versions.exists(v, v.name == a.version))",
+        "every arm of the A/B test must name one of spec.versions",
+        field="strategy",
+    ),
+    Rule(
+        "!has(self.strategy) || !has(self.strategy.abTest)"
+        " || self.strategy.abTest.arms.all(a, a.version != self.target)",
+        "the target is what the arms of an A/B test are compared with and cannot be one of them: "
+        "to release an arm, replace abTest by canary and make the arm the target",
+        field="target",
+    ),
+    Rule(
+        "!has(self.strategy) || !has(self.strategy.abTest) || (has(self.analysis)"
+        " && has(self.analysis.metrics) && self.analysis.metrics.exists(m,"
+        " m.name == self.strategy.abTest.goal && has(m.role) && m.role == 'goal'"
+        " && has(m.buckets)))",
+        "the goal of an A/B test must be one of analysis.metrics with role goal and buckets: users "
+        "are its units, so its series need a label with a hash of the user",
+        field="strategy",
+    ),
+)
+
 RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "ModelRollout": (
         Rule(
@@ -104,15 +139,36 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
             "spec.versions, or add ' + self.target + ' to them'",
             field="target",
         ),
+        *_AB_TEST,
         _unique("versions", "versions"),
+        _apart("service", "Service"),
+        _apart("inferencePool", "InferencePool"),
+        _apart("inferenceService", "InferenceService"),
         Rule(
-            "self.versions.all(v, self.versions.exists_one(w, w.service.name == v.service.name))",
-            "two versions share one Service: give each version a Service of its own, whose "
-            "selector picks the pods of that version only",
+            "!has(self.traffic.service) || self.versions.all(v, has(v.service)"
+            " && v.service.name != self.traffic.service.name)",
+            "with traffic.service every version has a Service of its own that tells its pods, "
+            "beside the one that clients call: name both",
             field="versions",
         ),
     ),
-    "Traffic": (_exactly_one("gatewayAPI", of="traffic"),),
+    "Version": (_exactly_one("service", "inferencePool", "inferenceService", of="a version"),),
+    "Traffic": (_exactly_one("gatewayAPI", "service", "traefik", "istio", of="traffic"),),
+    "Istio": (
+        Rule(
+            "(has(self.hosts) && size(self.hosts) > 0)"
+            " != (has(self.virtualServices) && size(self.virtualServices) > 0)",
+            "istio takes exactly one of: hosts (the operator makes the VirtualService) or "
+            "virtualServices (the operator moves the weights in those of yours)",
+        ),
+        Rule(
+            "!has(self.gateways) || size(self.gateways) == 0"
+            " || (has(self.hosts) && size(self.hosts) > 0)",
+            "gateways belong to the VirtualService that the operator makes: write them with "
+            "hosts, or in your own VirtualService",
+            field="gateways",
+        ),
+    ),
     "GatewayAPI": (
         Rule(
             "(has(self.parentRefs) && size(self.parentRefs) > 0)"
@@ -127,8 +183,22 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
             "them with parentRefs, or in your own route when you list it under routes",
         ),
     ),
+    "Unit": (_exactly_one("header", "cookie", of="unit"),),
+    "AbTest": (
+        Rule(
+            "self.arms.all(a, self.arms.exists_one(b, b.version == a.version))",
+            "two arms name the same version: give each version one arm",
+            field="arms",
+        ),
+        Rule(
+            f"self.arms.all(a, {_number('a.weight')} > 0.0)"
+            f" && self.arms.map(a, {_number('a.weight')}).sum() <= 100.0",
+            "the weights of the arms are above 0 and sum to at most 100; the target takes the rest",
+            field="arms",
+        ),
+    ),
     "Strategy": (
-        _exactly_one("canary", "steps", of="strategy"),
+        _exactly_one("canary", "steps", "abTest", of="strategy"),
         Rule(
             f"!has(self.steps) || {_steps_ascend()}",
             "the weights of the steps must ascend: write for example 1, then 10, then 50",

@@ -26,10 +26,13 @@ from modelrollout.api.analysis import (
     RollBackWhen,
 )
 from modelrollout.api.part import Name, Part
+from modelrollout.api.providers import Istio, ServiceSwitch, Traefik
 from modelrollout.api.scalars import Duration, Weight
 from modelrollout.api.strategy import Canary, Pause, Ramp, Step, Strategy
 from modelrollout.api.traffic import (
     GatewayAPI,
+    InferencePoolBackend,
+    InferenceServiceBackend,
     Match,
     ParentRef,
     RouteRef,
@@ -49,6 +52,9 @@ __all__ = [
     "ErrorRate",
     "GatewayAPI",
     "HarmTest",
+    "InferencePoolBackend",
+    "InferenceServiceBackend",
+    "Istio",
     "Latency",
     "Limit",
     "Margin",
@@ -66,9 +72,11 @@ __all__ = [
     "RollBackWhen",
     "RouteRef",
     "ServiceBackend",
+    "ServiceSwitch",
     "Step",
     "Strategy",
     "Timeouts",
+    "Traefik",
     "Traffic",
     "Version",
     "Workload",

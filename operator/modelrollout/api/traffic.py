@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from modelrollout.api import scalars
 from modelrollout.api.part import Hostname, Name, Part
+from modelrollout.api.providers import Istio, ServiceSwitch, Traefik
 from modelrollout.api.scalars import Duration
 
 
@@ -13,6 +15,27 @@ class ServiceBackend(Part):
 
     name: Annotated[Name, Field(description="Name of the Service.")]
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the Service.")]
+
+
+class InferencePoolBackend(Part):
+    """An InferencePool of the rollout's namespace that picks the pods of one version."""
+
+    name: Annotated[Name, Field(description="Name of the InferencePool.")]
+
+
+class InferenceServiceBackend(Part):
+    """A KServe InferenceService of the rollout's namespace, reached by its predictor's Service."""
+
+    # The predictor's Service is named after it, and must fit into a label as well.
+    name: Annotated[
+        str,
+        Field(
+            pattern=scalars.NAME,
+            min_length=1,
+            max_length=53,
+            description="Name of the InferenceService.",
+        ),
+    ]
 
 
 class Workload(Part):
@@ -28,7 +51,17 @@ class Version(Part):
     """One model deployment that can take traffic."""
 
     name: Annotated[Name, Field(description="How this version is called everywhere.")]
-    service: ServiceBackend
+    service: ServiceBackend | None = None
+    inference_pool: Annotated[
+        InferencePoolBackend | None,
+        Field(
+            description="Instead of a Service: an InferencePool, for providers that route to it."
+        ),
+    ] = None
+    inference_service: Annotated[
+        InferenceServiceBackend | None,
+        Field(description="Instead of a Service: a KServe InferenceService."),
+    ] = None
     workload: Annotated[
         Workload | None,
         Field(description="The workload behind it: revision, readiness, crashes, capacity."),
@@ -40,6 +73,20 @@ class Version(Part):
             description="Free provenance (model URI, commit, data), shown in events and reports.",
         ),
     ] = Field(default_factory=dict)
+
+    @property
+    def front(self) -> ServiceBackend | None:
+        """The Service in front of its pods; None for an InferencePool, which has none."""
+        if self.inference_service is not None:
+            return ServiceBackend(name=f"{self.inference_service.name}-predictor", port=80)
+        return self.service
+
+    @property
+    def backend(self) -> tuple[str, str]:
+        """Kind and name of the object that takes its requests."""
+        if self.inference_pool is not None:
+            return "InferencePool", self.inference_pool.name
+        return "Service", self.front.name if self.front else ""
 
 
 class ParentRef(Part):
@@ -130,3 +177,11 @@ class Traffic(Part):
     gateway_api: Annotated[
         GatewayAPI | None, Field(alias="gatewayAPI", description="Routes of the Gateway API.")
     ] = None
+    service: Annotated[
+        ServiceSwitch | None,
+        Field(
+            description="The selector of a Service: all traffic or none, with nothing installed."
+        ),
+    ] = None
+    traefik: Annotated[Traefik | None, Field(description="Weights of a TraefikService.")] = None
+    istio: Annotated[Istio | None, Field(description="Weights of Istio's VirtualServices.")] = None

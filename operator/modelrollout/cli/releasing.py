@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from modelrollout.api import scalars
-from modelrollout.api.spec import ModelRolloutSpec, Version
+from modelrollout.api.spec import ModelRolloutSpec, ServiceBackend, Version
 from modelrollout.cli import manifests, reading
 from modelrollout.cli.failing import Failure
 from modelrollout.cli.manifests import Document, Edit, File
@@ -93,7 +93,7 @@ def release(folder: Path, asked: Asked) -> Release:
     present = _version(spec, spec.target, option="spec.target")
     renaming = _Renaming(present.name, asked.name or _next_name(spec))
     _check_name(spec, renaming.new)
-    service = _find(files, "Service", present.service.name)
+    service = _find(files, "Service", _service(present).name)
     if present.workload is None:
         raise Failure(
             f"expected version {present.name} to name its workload: add it to the rollout"
@@ -256,12 +256,25 @@ def _entry(present: Version, renaming: _Renaming) -> dict[str, Any]:
     """The new version in the list. `info` tells where the present one came from: it stays there."""
     entry: dict[str, Any] = {
         "name": renaming.new,
-        "service": {"name": renaming.name(present.service.name), "port": present.service.port},
+        "service": {
+            "name": renaming.name(_service(present).name),
+            "port": _service(present).port,
+        },
     }
     if present.workload is not None:
         given = present.workload.model_dump(exclude_unset=True)
         entry["workload"] = given | {"name": renaming.name(present.workload.name)}
     return entry
+
+
+def _service(version: Version) -> ServiceBackend:
+    if version.service is None:
+        raise Failure(
+            f"expected version {version.name} to name its service, found "
+            f"{' '.join(version.backend)}: copy its manifests by hand and add the new version to "
+            "the rollout"
+        )
+    return version.service
 
 
 def _dropped(spec: ModelRolloutSpec, asked: Asked) -> str | None:
@@ -275,7 +288,7 @@ def _dropped(spec: ModelRolloutSpec, asked: Asked) -> str | None:
 def _drop_objects(files: Sequence[File], spec: ModelRolloutSpec, dropped: str) -> list[str]:
     version = _version(spec, dropped, option="dropped")
     others = [one for one in spec.versions if one.name != dropped]
-    wanted = [("Service", version.service.name)]
+    wanted = [version.backend]
     if version.workload is not None and version.workload not in [one.workload for one in others]:
         wanted.append((version.workload.kind, version.workload.name))
     for file in files:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelrollout.api.spec import GatewayAPI, ModelRolloutSpec
+from modelrollout.api.spec import GatewayAPI, ModelRolloutSpec, Traffic
 from modelrollout.controller.queue import Key
 from modelrollout.domain.reasons import Code, Reason
 
@@ -97,12 +97,27 @@ def claims_of(namespace: str, spec: ModelRolloutSpec) -> frozenset[Claim]:
     """What a spec claims for itself alone."""
     found: set[Claim] = set()
     for version in spec.versions:
-        found.add(("Service", namespace, version.service.name))
+        kind, name = version.backend
+        found.add((kind, namespace, name))
         if version.workload is not None:
             found.add((version.workload.kind, namespace, version.workload.name))
     if (gateway := spec.traffic.gateway_api) is not None:
         found.update(_of_routes(namespace, gateway))
+    found.update(_of_providers(namespace, spec.traffic))
     return frozenset(found)
+
+
+def _of_providers(namespace: str, traffic: Traffic) -> Iterable[Claim]:
+    if traffic.service is not None:
+        yield ("Service", namespace, traffic.service.name)
+    if traffic.traefik is not None and traffic.traefik.service is not None:
+        yield ("TraefikService", namespace, traffic.traefik.service)
+    if traffic.istio is not None:
+        for name in traffic.istio.virtual_services:
+            yield ("VirtualService", namespace, name)
+        for host in traffic.istio.hosts:
+            for gateway in traffic.istio.gateways or ["mesh"]:
+                yield ("the VirtualService on", gateway, host)
 
 
 def _of_routes(namespace: str, gateway: GatewayAPI) -> Iterable[Claim]:

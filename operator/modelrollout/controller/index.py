@@ -60,8 +60,10 @@ def names_of(namespace: str, spec: ModelRolloutSpec) -> set[Name]:
     """Services, endpoints and workloads that a spec refers to."""
     found: set[Name] = set()
     for version in spec.versions:
-        found.add(("Service", namespace, version.service.name))
-        found.add(("EndpointSlice", namespace, version.service.name))
+        kind, name = version.backend
+        found.add((kind, namespace, name))
+        if version.front is not None:
+            found.add(("EndpointSlice", namespace, version.front.name))
         if version.workload is not None:
             found.add((version.workload.kind, namespace, version.workload.name))
     return found

@@ -207,9 +207,10 @@ class Observer:
 
 
 def _arm(version: Version, sighting: Sighting) -> metrics.ArmSeen:
+    front = version.front
     return metrics.ArmSeen(
-        service=version.service.name,
-        port=version.service.port,
+        service=front.name if front else "",
+        port=front.port if front else 0,
         workload=version.workload.name if version.workload else "",
         pods=sighting.pods,
     )

@@ -113,7 +113,7 @@ def _backend(turn: Pass) -> Reason | None:
     if not seen.backend_exists:
         return Reason(
             Code.BACKEND_MISSING,
-            f"target {name}: the Service {version.service.name} does not exist yet; deploy it",
+            f"target {name}: the {' '.join(version.backend)} does not exist yet; deploy it",
         )
     if seen.workload_exists is False and version.workload is not None:
         kind = version.workload.kind

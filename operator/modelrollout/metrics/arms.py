@@ -13,6 +13,7 @@ PLACEHOLDERS: Final = ("namespace", "service", "port", "version", "workload")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z]+)\}")
 _NO_POD: Final = "no pod"
 """No pod has this name: a version without pods has no series."""
+_NO_SERVICE: Final = "no service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,8 @@ class ArmSeen:
     """What is known of a version where its series are looked for.
 
     Attributes:
-        service: name of its Service.
-        port: of the Service.
+        service: name of its Service, "" for an InferencePool, which has none.
+        port: of the Service, 0 without one.
         workload: name of its workload, "" without one.
         pods: names of its pods, with the instants at which they started (seconds since the epoch).
     """
@@ -54,7 +55,16 @@ def matchers(arm: Arm, *, namespace: str, version: str, seen: ArmSeen) -> tuple[
     if arm.kind == "Pods":
         pods = "|".join(re.escape(pod) for pod in sorted(seen.pods)) or _NO_POD
         return (Matcher("namespace", "=", namespace), Matcher("pod", "=~", pods))
-    return (Matcher("namespace", "=", namespace), Matcher("service", "=", seen.service))
+    # An empty value would match all series without the label.
+    service = seen.service or _NO_SERVICE
+    return (Matcher("namespace", "=", namespace), Matcher("service", "=", service))
+
+
+def needs_service(arm: Arm) -> bool:
+    """Whether the series are told apart by the version's Service."""
+    if arm.pattern is not None:
+        return bool({"service", "port"} & set(_PLACEHOLDER.findall(arm.pattern)))
+    return arm.kind != "Pods"
 
 
 def trouble(arm: Arm) -> str:

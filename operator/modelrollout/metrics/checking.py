@@ -77,5 +77,15 @@ def _raw(part: parts.Part, facts: SourceFacts) -> Reason | None:
 
 
 def _arm(metric: Metric, spec: ModelRolloutSpec) -> Reason | None:
-    trouble = arms.trouble(metric.arm or spec.analysis.arm)
-    return Reason(Code.BAD_SELECTOR, f"{metric.name}: {trouble}") if trouble else None
+    arm = metric.arm or spec.analysis.arm
+    if trouble := arms.trouble(arm):
+        return Reason(Code.BAD_SELECTOR, f"{metric.name}: {trouble}")
+    without = next((one for one in spec.versions if one.front is None), None)
+    if without is not None and arms.needs_service(arm):
+        return Reason(
+            Code.BAD_SELECTOR,
+            f"{metric.name}: the series are told apart by Service, and version {without.name} has "
+            f"none ({' '.join(without.backend)}): write `arm: {{kind: Pods}}`, or a label whose "
+            "pattern has {version} or {workload}",
+        )
+    return None

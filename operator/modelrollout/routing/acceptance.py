@@ -96,21 +96,27 @@ def identity(parent: Json, namespace: str) -> tuple[str, str, str, str, str]:
     )
 
 
-def last_writer(routes: Sequence[Json]) -> tuple[str, float]:
-    """Who last wrote a spec, when it was not us: field manager and instant (epoch, seconds)."""
+def last_writer(routes: Sequence[Json], *, field: str = "") -> tuple[str, float]:
+    """Who last wrote a spec, when it was not us: field manager and instant (epoch, seconds).
+
+    Args:
+        routes: objects with their managed fields.
+        field: of the spec, such as `f:selector`, where others write other fields; "" for any.
+    """
     latest = ("", 0.0)
     for route in routes:
-        manager, at = _writer(route)
+        manager, at = _writer(route, field=field)
         if manager != MANAGER and at >= latest[1] and manager:
             latest = (manager, at)
     return latest
 
 
-def _writer(route: Json) -> tuple[str, float]:
+def _writer(route: Json, *, field: str) -> tuple[str, float]:
     entries = [
         entry
         for entry in route["metadata"].get("managedFields") or ()
         if "f:spec" in (entry.get("fieldsV1") or {}) and not entry.get("subresource")
+        if not field or field in entry["fieldsV1"]["f:spec"]
     ]
     if not entries:
         return "", 0.0

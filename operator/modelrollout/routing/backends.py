@@ -1,24 +1,51 @@
 """Which version a backend of a route stands for, and weights as parts of ten thousand."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from modelrollout.api import scalars
-from modelrollout.routing.contract import Rollout
+from modelrollout.api.spec import Version
+from modelrollout.routing.contract import Kind, Rollout
 
 Json = Mapping[str, Any]
 
+POOL_GROUP: Final = "inference.networking.k8s.io"
+INFERENCE_POOL: Final = Kind(POOL_GROUP, "v1", "inferencepools", "InferencePool")
+
 
 def version_of(rollout: Rollout, backend: Json) -> str | None:
-    """The version whose Service a backendRef names; None for a backend that is none of ours."""
-    here = (backend.get("namespace") or rollout.namespace) == rollout.namespace
-    is_service = (backend.get("kind") or "Service") == "Service" and not backend.get("group")
-    if not here or not is_service:
+    """The version that a backendRef leads to; None for a backend that is none of ours.
+
+    The Gateway API ignores the port of an InferencePool.
+    """
+    if (backend.get("namespace") or rollout.namespace) != rollout.namespace:
         return None
+    group, kind = backend.get("group") or "", backend.get("kind") or "Service"
     for version in rollout.spec.versions:
-        if (version.service.name, version.service.port) == (backend["name"], backend.get("port")):
+        wanted = ref(version)
+        same = (group, kind, backend["name"]) == (
+            wanted.get("group", ""),
+            wanted.get("kind", "Service"),
+            wanted["name"],
+        )
+        if same and (kind != "Service" or backend.get("port") == wanted["port"]):
             return version.name
     return None
+
+
+def ref(version: Version) -> dict[str, Any]:
+    """A version as a backendRef names it, without weight: what has a default is left out."""
+    front = version.front
+    if front is None:
+        kind, name = version.backend
+        return {"group": POOL_GROUP, "kind": kind, "name": name}
+    return {"name": front.name, "port": front.port}
+
+
+def expected(version: Version) -> str:
+    """The backend of a version as a person writes it: `name:port`, or `InferencePool name`."""
+    front = version.front
+    return f"{front.name}:{front.port}" if front else " ".join(version.backend)
 
 
 def weight_of(backend: Json) -> int:
@@ -27,7 +54,9 @@ def weight_of(backend: Json) -> int:
 
 
 def address(backend: Json) -> str:
-    """A backendRef as a person writes it: `name:port`."""
+    """A backendRef as a person writes it: `name:port`, or `InferencePool name`."""
+    if (backend.get("kind") or "Service") != "Service":
+        return f"{backend['kind']} {backend['name']}"
     return f"{backend['name']}:{backend.get('port', '?')}"
 
 

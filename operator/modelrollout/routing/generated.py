@@ -39,7 +39,7 @@ def render(
         ValueError: when no version has a share; a route without backends answers with errors.
     """
     body = _body(rollout, desired, target)
-    if live is not None and (not is_of(rollout, live) or _holds(live, body)):
+    if live is not None and (not is_of(rollout, live) or holds(live, body)):
         return ()
     return (Change(Verb.APPLY, target, body),)
 
@@ -91,7 +91,7 @@ def is_of(rollout: Rollout, live: Json) -> bool:
     return is_generated(live) and labels.get(ROLLOUT) == rollout.name
 
 
-def _holds(live: Json, body: Json) -> bool:
+def holds(live: Json, body: Json) -> bool:
     """Whether the live route says all that ours says; what the apiserver adds does not count."""
     noted = (
         (live["metadata"].get(field) or {}).get(key) == value
@@ -150,7 +150,7 @@ def _body(rollout: Rollout, desired: Desired, target: Reference) -> dict[str, An
 
 def _rule(rollout: Rollout, asked: GatewayAPI, desired: Desired) -> dict[str, Any]:
     serving = [
-        {"name": one.service.name, "port": one.service.port, "weight": desired.shares[one.name]}
+        {**backends.ref(one), "weight": desired.shares[one.name]}
         for one in rollout.spec.versions
         if desired.shares.get(one.name, 0) > 0
     ]

@@ -1,4 +1,4 @@
-"""Routes that the user owns: only weights move, only in rules of ours, and their sum stays.
+"""Objects that the user owns: only weights move, only in rules of ours, and their sum stays.
 
 A rule is ours when it refers to two or more of our versions. A change is a JSON patch whose `test`
 operations name the backends and weights that were read, so that an edit in between is never undone.
@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from modelrollout.api import scalars
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import backends
+from modelrollout.routing import backends, shapes
 from modelrollout.routing.contract import Change, Desired, Reference, Rollout, Verb
+from modelrollout.routing.shapes import Shape
 
 Json = Mapping[str, Any]
 
@@ -32,14 +33,20 @@ class Rule:
     """A rule of ours.
 
     Attributes:
-        index: its place in the route.
-        places: per version, the places of its backends among `backendRefs`.
+        index: its place in the object.
+        pointer: JSON pointer of the list of its backends.
+        listed: its backends as they are written.
+        places: per version, the places of its backends among these.
         weights: of all backends, by place.
+        sticky: it keeps users on one backend.
     """
 
     index: int
+    pointer: str
+    listed: tuple[Json, ...]
     places: Mapping[str, tuple[int, ...]]
     weights: tuple[int, ...]
+    sticky: bool = False
 
     @property
     def sums(self) -> dict[str, int]:
@@ -55,12 +62,14 @@ class Rule:
         return not any(self.sums.values()) and any(self.weights)
 
 
-def split(rollout: Rollout, routes: Sequence[Json]) -> tuple[dict[str, int] | None, Reason | None]:
+def split(
+    rollout: Rollout, routes: Sequence[Json], *, shape: Shape = shapes.GATEWAY_API
+) -> tuple[dict[str, int] | None, Reason | None]:
     """The split on which all rules of all routes agree; why it cannot be read, if so."""
     found: list[tuple[str, dict[str, int]]] = []
     for route in routes:
-        rules = rules_of(rollout, route)
-        problem = _unusable(rollout, route, rules)
+        rules = rules_of(rollout, route, shape=shape)
+        problem = _unusable(rollout, route, rules, shape)
         if problem is not None:
             return None, problem
         found += [(_place(route, rule), backends.parts(rule.sums)) for rule in rules]
@@ -70,14 +79,21 @@ def split(rollout: Rollout, routes: Sequence[Json]) -> tuple[dict[str, int] | No
     return first, None
 
 
-def render(rollout: Rollout, desired: Desired, target: Reference, live: Json) -> Sequence[Change]:
+def render(
+    rollout: Rollout,
+    desired: Desired,
+    target: Reference,
+    live: Json,
+    *,
+    shape: Shape = shapes.GATEWAY_API,
+) -> Sequence[Change]:
     """One patch of all weights that differ, in every rule that can carry the split."""
     serving = {name for name, share in desired.shares.items() if share > 0}
     operations = [
         operation
-        for rule in rules_of(rollout, live)
+        for rule in rules_of(rollout, live, shape=shape)
         if serving <= rule.places.keys()
-        for operation in _operations(live, rule, weights_for(rule, desired.shares))
+        for operation in _operations(rule, weights_for(rule, desired.shares), shape)
     ]
     return (Change(Verb.JSON_PATCH, target, operations),) if operations else ()
 
@@ -122,35 +138,41 @@ def _expresses(spread: Mapping[str, int], asked: Mapping[str, int]) -> bool:
     )
 
 
-def rules_of(rollout: Rollout, route: Json) -> list[Rule]:
+def rules_of(rollout: Rollout, route: Json, *, shape: Shape = shapes.GATEWAY_API) -> list[Rule]:
     """The rules that refer to two or more of our versions, and in which they are not off."""
     made = [
-        _rule(rollout, index, rule)
-        for index, rule in enumerate((route.get("spec") or {}).get("rules") or ())
+        _rule(rollout, index, pointer, rule, shape)
+        for index, (pointer, rule) in enumerate(shape.rules(route))
     ]
     return [rule for rule in made if len(rule.places) > 1 and not rule.is_off]
 
 
-def _rule(rollout: Rollout, index: int, rule: Json) -> Rule:
+def _rule(rollout: Rollout, index: int, pointer: str, rule: Json, shape: Shape) -> Rule:
     places: dict[str, tuple[int, ...]] = {}
-    weights = []
-    for place, backend in enumerate(rule.get("backendRefs") or ()):
-        weights.append(backends.weight_of(backend))
-        version = backends.version_of(rollout, backend)
+    listed = tuple(shape.backends(rule))
+    for place, backend in enumerate(listed):
+        version = shape.version_of(rollout, backend)
         if version is not None:
             places[version] = (*places.get(version, ()), place)
-    return Rule(index, places, tuple(weights))
+    return Rule(
+        index,
+        f"{pointer}/{shape.listed}",
+        listed,
+        places,
+        tuple(shape.weight_of(backend, len(listed)) for backend in listed),
+        sticky=bool(shape.sticky and rule.get(shape.sticky)),
+    )
 
 
-def _unusable(rollout: Rollout, route: Json, rules: Sequence[Rule]) -> Reason | None:
+def _unusable(rollout: Rollout, route: Json, rules: Sequence[Rule], shape: Shape) -> Reason | None:
     if not rules:
-        return Reason(Code.NO_MATCHING_RULE, _no_rule(rollout, route))
+        return Reason(Code.NO_MATCHING_RULE, _no_rule(rollout, route, shape))
     for rule in rules:
-        if route["spec"]["rules"][rule.index].get("sessionPersistence"):
+        if rule.sticky:
             return Reason(
                 Code.SESSION_PERSISTENCE,
                 f"{_place(route, rule)} keeps sessions on one backend, which outranks "
-                "weights: remove `sessionPersistence` for the rollout",
+                f"weights: remove `{shape.sticky}` for the rollout",
             )
         if max(sum(rule.sums.values()), 1) * _factor(rule) < _FINE_ENOUGH:
             return Reason(
@@ -168,17 +190,15 @@ def _unusable(rollout: Rollout, route: Json, rules: Sequence[Rule]) -> Reason | 
     return None
 
 
-def _no_rule(rollout: Rollout, route: Json) -> str:
+def _no_rule(rollout: Rollout, route: Json, shape: Shape) -> str:
     found = sorted(
         {
-            backends.address(backend)
-            for rule in (route.get("spec") or {}).get("rules") or ()
-            for backend in rule.get("backendRefs") or ()
+            shape.address(backend)
+            for _, rule in shape.rules(route)
+            for backend in shape.backends(rule)
         }
     )
-    wanted = ", ".join(
-        f"{version.service.name}:{version.service.port}" for version in rollout.spec.versions
-    )
+    wanted = ", ".join(backends.expected(version) for version in rollout.spec.versions)
     return (
         f"no rule of {_name(route)} sends requests to two or more of the versions ({wanted}); "
         f"found {', '.join(found) or 'no backends'}: list both versions in one rule, the new one "
@@ -205,20 +225,22 @@ def _alike(one: Mapping[str, int], two: Mapping[str, int]) -> bool:
     return all(abs(one.get(name, 0) - two.get(name, 0)) <= 2 * COARSEST for name in {*one, *two})
 
 
-def _operations(live: Json, rule: Rule, weights: Sequence[int]) -> list[dict[str, Any]]:
+def _operations(rule: Rule, weights: Sequence[int], shape: Shape) -> list[dict[str, Any]]:
     """Tests of all our backends in the rule, then the weights that differ."""
-    listed = live["spec"]["rules"][rule.index]["backendRefs"]
-    root = f"/spec/rules/{rule.index}/backendRefs"
     changed = [place for place, weight in enumerate(weights) if rule.weights[place] != weight]
     if not changed:
         return []
     ours = {place for places in rule.places.values() for place in places}
     return [
-        {"op": "test", "path": f"{root}/{place}/{field}", "value": listed[place][field]}
+        {
+            "op": "test",
+            "path": f"{rule.pointer}/{place}/{field}",
+            "value": rule.listed[place][field],
+        }
         for place in sorted({*ours, *changed})
-        for field in ("name", "port", "weight")
-        if field in listed[place]
+        for field in (*shape.named, "weight")
+        if field in rule.listed[place]
     ] + [
-        {"op": "add", "path": f"{root}/{place}/weight", "value": weights[place]}
+        {"op": "add", "path": f"{rule.pointer}/{place}/weight", "value": weights[place]}
         for place in changed
     ]

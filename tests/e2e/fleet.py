@@ -227,20 +227,25 @@ class Fleet:
             f"--request-timeout={timeout_s:.0f}s",
         ]
         last: Json = {}
+        seen, said = 0, ""
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
             try:
                 for found in _objects(process):
-                    last = found
+                    last, seen = found, seen + 1
                     if holds(found.get("status", {})):
                         return found
                     if time.monotonic() > deadline:
                         break
             finally:
                 process.kill()
+                said = process.communicate()[1]
+        now = kubectl.run("get", "mr", "fraud", "-n", self.namespace, "-o", "json")
         raise AssertionError(
-            f"not reached within {timeout_s:.0f} s; the rollout is:\n{summary(last)}"
+            f"not reached within {timeout_s:.0f} s; the watch showed {seen} states (kubectl said "
+            f"{said!r}), the last was:\n{summary(last)}\nand the rollout is now:\n"
+            f"{summary(json.loads(now.out)) if now.ok else now.err}"
         )
 
     def phase(self, *phases: str, timeout_s: float = 90.0) -> Json:

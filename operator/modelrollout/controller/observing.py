@@ -10,6 +10,7 @@ from typing import Any, Final
 from modelrollout import metrics
 from modelrollout.adapters import history, kinds, versions
 from modelrollout.adapters.apiserver import Apiserver, path_to
+from modelrollout.adapters.informed import Informed
 from modelrollout.adapters.prometheus import Sources
 from modelrollout.adapters.versions import Sighting
 from modelrollout.analysis.noise import Noise, Uncalibrated
@@ -67,10 +68,11 @@ class Observer:
         apiserver: Apiserver,
         sources: Sources,
         *,
+        informed: Informed,
         namespaces: Sequence[str],
         verified_intents: bool,
     ) -> None:
-        self._apiserver, self._sources = apiserver, sources
+        self._apiserver, self._sources, self._informed = apiserver, sources, informed
         self._namespaces, self._verified = namespaces, verified_intents
         self._routes: tuple[float, list[Json]] = (-math.inf, [])
         self._routes_changed_at = 0.0
@@ -123,7 +125,7 @@ class Observer:
         under_way = subject.status.rollout is not None
         seen = await asyncio.gather(
             *(
-                versions.sight(self._apiserver, version, namespace=namespace, with_pods=under_way)
+                versions.sight(self._informed, version, namespace=namespace, with_pods=under_way)
                 for version in subject.spec.versions
             )
         )

@@ -12,6 +12,7 @@ import kopf
 from modelrollout.adapters import kinds
 from modelrollout.adapters.apiserver import ApiError, Apiserver
 from modelrollout.adapters.gate import Gate, GateClosedError
+from modelrollout.adapters.informed import Informed
 from modelrollout.adapters.prometheus import Sources
 from modelrollout.controller import watching
 from modelrollout.controller.clock import Clock
@@ -51,9 +52,11 @@ class Service:
             name=config.lease.name,
             identity=identity,
         )
+        self._informed = Informed(apiserver)
         self._observer = Observer(
             apiserver,
             self._sources,
+            informed=self._informed,
             namespaces=config.namespaces,
             verified_intents=config.verified_intents,
         )
@@ -92,6 +95,7 @@ class Service:
                 registry=watching.registry(
                     self._queue,
                     self._reconciler.index,
+                    known=self._informed,
                     route_changed=self._observer.route_changed,
                 ),
                 settings=watching.settings(),

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import kopf
 
-from modelrollout.adapters import kinds, versions
+from modelrollout.adapters import informed, kinds
+from modelrollout.adapters.informed import Informed
 from modelrollout.controller.index import Index
 from modelrollout.controller.queue import Queue
 from modelrollout.routing import generated
@@ -17,6 +18,7 @@ from modelrollout.routing.contract import Kind
 Json = dict[str, Any]
 
 _LONGEST_PAUSE_S: Final = 30.0
+_DELETED: Final = "DELETED"
 _WATCHED: Final = (
     kinds.SERVICE,
     kinds.HTTP_ROUTE,
@@ -53,13 +55,14 @@ def settings() -> kopf.OperatorSettings:
 
 
 def registry(
-    queue: Queue, index: Index, *, route_changed: Callable[[], None]
+    queue: Queue, index: Index, *, known: Informed, route_changed: Callable[[], None]
 ) -> kopf.OperatorRegistry:
     """The handlers: each turns a changed object into keys.
 
     Args:
         queue: gets the keys.
         index: knows which rollouts an object concerns.
+        known: keeps what the watches bring.
         route_changed: called when a route changed that no rollout of ours generated.
     """
     made = kopf.OperatorRegistry()
@@ -70,9 +73,10 @@ def registry(
         if body["metadata"].get("resourceVersion") != index.written.get(key):
             queue.add(key)
 
-    async def endpoints(namespace: str, body: Json, **_: object) -> None:
-        labels = body["metadata"].get("labels") or {}
-        service = labels.get(versions.SERVICE_OF_SLICE, "")
+    async def endpoints(namespace: str, event: Json, **_: object) -> None:
+        known.saw(kinds.SLICE, event["object"], deleted=event["type"] == _DELETED)
+        labels = event["object"]["metadata"].get("labels") or {}
+        service = labels.get(informed.SERVICE_OF_SLICE, "")
         for key in index.concerned((kinds.SLICE.kind, namespace, service)):
             queue.add(key)
 
@@ -84,12 +88,13 @@ def registry(
     _on(kinds.ROLLOUT, made)(rollout)
     _on(kinds.SLICE, made)(endpoints)
     for kind in _WATCHED:
-        _on(kind, made)(_named(kind, queue, index))
+        _on(kind, made)(_named(kind, queue, index, known))
     return made
 
 
-def _named(kind: Kind, queue: Queue, index: Index) -> Any:
-    async def changed(namespace: str, name: str, **_: object) -> None:
+def _named(kind: Kind, queue: Queue, index: Index, known: Informed) -> Any:
+    async def changed(namespace: str, name: str, event: Json, **_: object) -> None:
+        known.saw(kind, event["object"], deleted=event["type"] == _DELETED)
         for key in index.concerned((kind.kind, namespace, name)):
             queue.add(key)
 

@@ -110,6 +110,19 @@ class Limit(Part):
     )
 
 
+class Buckets(Part):
+    """Users as units: the exporter's sums carry a label with a hash of the user."""
+
+    label: Annotated[
+        str,
+        Field(
+            pattern="^[a-zA-Z_][a-zA-Z0-9_]*$",
+            max_length=128,
+            description="The label that holds the user's bucket.",
+        ),
+    ] = "bucket"
+
+
 class Metric(Part):
     """One measure of a version: exactly one of `rate`, `latency` and `mean`."""
 
@@ -157,6 +170,13 @@ class Metric(Part):
         Name | None, Field(description="Another source than that of the analysis.")
     ] = None
     arm: Annotated[Arm | None, Field(description="Other labels than those of the analysis.")] = None
+    buckets: Annotated[
+        Buckets | None,
+        Field(
+            description="Its series carry a hash bucket of the user: an A/B test then judges it "
+            "with users as units."
+        ),
+    ] = None
     warm_up: Annotated[
         Duration | None, Field(description="Another warm-up than that of the analysis.")
     ] = None

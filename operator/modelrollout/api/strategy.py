@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from modelrollout.api.ab_test import AbTest
 from modelrollout.api.part import Part
 from modelrollout.api.scalars import Duration, Percent, Weight
 
@@ -80,6 +81,9 @@ class Strategy(Part):
     """How the target gets to serve: exactly one of `canary` and `steps`."""
 
     canary: Canary | None = None
+    ab_test: Annotated[
+        AbTest | None, Field(description="Versions compared by user, beside the target.")
+    ] = None
     steps: Annotated[
         list[Step] | None,
         Field(

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from modelrollout.adapters import kinds
 from modelrollout.adapters.apiserver import path_of
+from modelrollout.routing.contract import Kind
 
 Json = dict[str, Any]
 
@@ -86,7 +87,7 @@ class Informed:
                 self._keep(key, {piece["metadata"]["name"]: piece for piece in found})
             return found
 
-    def saw(self, kind: kinds.Kind, body: Json, *, deleted: bool) -> None:
+    def saw(self, kind: Kind, body: Json, *, deleted: bool) -> None:
         """A watch brought an object that some rollout refers to."""
         metadata = body["metadata"]
         if kind in _KEPT:

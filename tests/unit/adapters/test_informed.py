@@ -1,7 +1,7 @@
 """What the watches keep fresh is not read again; what they cannot vouch for is."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelrollout.adapters import kinds
@@ -30,7 +30,7 @@ class Store:
 
     def __init__(self, *objects: Json) -> None:
         self.objects, self.reads = list(objects), 0
-        self.meanwhile = lambda: None
+        self.meanwhile: Callable[[], None] = lambda: None
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Json | None:
         del path, query

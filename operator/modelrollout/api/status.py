@@ -110,6 +110,13 @@ class Rollout(Record):
     forecast: Annotated[Text, Field(description="How long it takes at this traffic.")] = ""
 
 
+class Interval(Record):
+    """The next `parts` of the ten thousand buckets of users belong to `version`."""
+
+    version: Annotated[str, Field(max_length=63)]
+    parts: int
+
+
 class Decision(Record):
     """The persisted decision: every output of the operator follows from it."""
 
@@ -117,6 +124,10 @@ class Decision(Record):
     shares: Annotated[
         dict[str, int], Field(max_length=10, description="Parts of ten thousand per version.")
     ] = Field(default_factory=dict)
+    intervals: Annotated[
+        list[Interval],
+        Field(max_length=100, description="Which buckets of users belong to which version."),
+    ] = Field(default_factory=list)
     at: Instant = 0.0
     confirmed_at: Annotated[
         Instant | None, Field(description="When the routes were seen to follow.")

@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
         _add_intent(commands, kind, words)
     _add_plan(commands)
     _add_release(commands)
+    _add_assign(commands)
     return root
 
 
@@ -220,4 +221,24 @@ def _release(chosen: argparse.Namespace) -> Exit:
         print(f"note: {note}", file=sys.stderr)
     if chosen.write:
         manifests.write(made.files)
+    return DONE
+
+
+def _add_assign(commands: Commands) -> None:
+    command = commands.add_parser(
+        "assign",
+        help="which version a user gets; no cluster",
+        description="Repeats the published assignment of users to versions. A file from the "
+        "cluster (kubectl get mr NAME -o yaml) carries what was decided.",
+    )
+    command.add_argument("users", metavar="USER", nargs="+", help="ids, as in header or cookie")
+    command.add_argument("-f", "--file", type=Path, required=True, help="with one ModelRollout")
+    command.add_argument("-n", "--namespace", help="of the rollout, where the file names none")
+    command.set_defaults(run=_assign)
+
+
+def _assign(chosen: argparse.Namespace) -> Exit:
+    from modelrollout.cli import assigning
+
+    print(assigning.text(chosen.users, chosen.file, namespace=chosen.namespace), end="")
     return DONE

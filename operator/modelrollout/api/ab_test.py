@@ -31,9 +31,7 @@ class AbArm(Part):
     """One version under test, and its share of the users."""
 
     version: Annotated[Name, Field(description="One of the versions, not the target.")]
-    weight: Annotated[
-        Weight, Field(description='Its share of the users in percent: 25 or "0.1%".')
-    ]
+    weight: Annotated[Weight, Field(description='Its share of the users in percent: 25 or "0.1%".')]
 
 
 class Overrides(Part):

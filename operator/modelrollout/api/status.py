@@ -6,6 +6,7 @@ conditions; machines wait for the conditions; the operator itself resumes from `
 read; `schemaVersion` makes an older operator refuse instead of misread.
 """
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -77,6 +78,13 @@ class MetricStatus(Record):
     message: Text = ""
 
 
+class Check(Record):
+    """The smoke test of the present step."""
+
+    job: Annotated[str, Field(max_length=63, description="The Job: made once, by this name.")]
+    seen: Annotated[bool, Field(description="The Job was there.")] = False
+
+
 class Rollout(Record):
     """The rollout in progress: the operator's own memory of it."""
 
@@ -91,6 +99,8 @@ class Rollout(Record):
     step_clock_s: Annotated[float, Field(description="Seconds served at this step.")] = 0.0
     surveyed: Annotated[bool, Field(description="Stable was looked at before the start.")] = False
     approved: Annotated[bool, Field(description="The present pause is approved.")] = False
+    checks: Annotated[int, Field(description="Smoke tests begun.")] = 0
+    check: Check | None = None
     promoted_at: Instant | None = None
     unready_since: Instant | None = None
     drain_until: Instant | None = None
@@ -128,6 +138,9 @@ class Decision(Record):
         list[Interval],
         Field(max_length=100, description="Which buckets of users belong to which version."),
     ] = Field(default_factory=list)
+    preview: Annotated[
+        str, Field(max_length=63, description="The version that the preview host leads to.")
+    ] = ""
     at: Instant = 0.0
     confirmed_at: Annotated[
         Instant | None, Field(description="When the routes were seen to follow.")
@@ -178,10 +191,78 @@ class HistoryEntry(Record):
     ended_at: Instant
 
 
+class ArmState(StrEnum):
+    """Where one arm of an A/B test stands."""
+
+    WAITING = "Waiting"
+    RUNNING = "Running"
+    STOPPED = "Stopped"
+
+
+class ArmStatus(Record):
+    """One arm of an A/B test: a candidate with evidence of its own."""
+
+    version: Identity
+    share: Annotated[int, Field(description="As asked for, in parts of ten thousand.")]
+    state: ArmState = ArmState.WAITING
+    message: Text = ""
+    rollout: Annotated[Rollout, Field(description="The operator's own memory of it.")]
+    evidence: Annotated[str, Field(max_length=16384)] = ""
+    metrics: Annotated[list[MetricStatus], Field(max_length=20)] = Field(default_factory=list)
+
+
+class ArmResult(Record):
+    """What an A/B test says of one arm."""
+
+    version: Annotated[str, Field(max_length=63)]
+    revision: Short = ""
+    verdict: Annotated[
+        str, Field(max_length=16, description="Better, Worse, Undecided, Stopped or NoData.")
+    ]
+    goal: Annotated[str, Field(max_length=32, description="Its value of the goal.")] = ""
+    stable: Annotated[str, Field(max_length=32, description="Stable's, of the same time.")] = ""
+    difference: Annotated[str, Field(max_length=96, description="With its interval.")] = ""
+    lift: Annotated[str, Field(max_length=96, description="In percent, with its interval.")] = ""
+    guardrails: Text = ""
+    message: Text = ""
+
+
+class AbReport(Record):
+    """The outcome of an A/B test."""
+
+    outcome: Annotated[str, Field(max_length=32, description="Reported, Superseded or Aborted.")]
+    winner: Annotated[str, Field(max_length=63, description="Empty: none.")] = ""
+    stable: Annotated[str, Field(max_length=63, description="What it was compared with.")] = ""
+    goal: Annotated[str, Field(max_length=63)] = ""
+    message: Text = ""
+    started_at: Instant
+    ended_at: Instant
+    arms: Annotated[list[ArmResult], Field(max_length=4)] = Field(default_factory=list)
+
+
+class AbTestStatus(Record):
+    """An A/B test, under way or ended; the report stays until the next one."""
+
+    key: Annotated[Short, Field(description="Which test it is: the same never runs twice.")]
+    running: bool = True
+    started_at: Instant
+    clock_at: Instant
+    clock_s: Annotated[float, Field(description="Seconds in which users were observed.")] = 0.0
+    arms: Annotated[list[ArmStatus], Field(max_length=4)] = Field(default_factory=list)
+    users: Annotated[str, Field(max_length=32768, description="Sums by bucket, as JSON.")] = ""
+    overrules: Annotated[
+        str, Field(max_length=63, description="The target that the winner serves instead of.")
+    ] = ""
+    report: AbReport | None = None
+
+
 class Effective(Record):
     """Settings in force, with every default filled in."""
 
-    steps: Annotated[list[Short], Field(max_length=40)] = Field(default_factory=list)
+    steps: Annotated[list[Text], Field(max_length=40)] = Field(default_factory=list)
+    comparison: Annotated[
+        str, Field(max_length=16, description="concurrent, or observational after a switch.")
+    ] = ""
     interval: Short = ""
     false_rollback: float = 0.0
     false_promotion: float = 0.0
@@ -206,6 +287,7 @@ class ModelRolloutStatus(Record):
     step: Annotated[str, Field(max_length=16, description="For people, as 2/5.")] = ""
     weight: Annotated[str, Field(max_length=8, description="The candidate's share.")] = ""
     message: Text = ""
+    preview: Annotated[str, Field(max_length=270, description="Where the candidate is seen.")] = ""
     paused: Annotated[bool, Field(description="By a person.")] = False
     stable: Identity | None = None
     candidate: Identity | None = None
@@ -218,6 +300,7 @@ class ModelRolloutStatus(Record):
     rollout: Rollout | None = None
     decision: Decision = Decision()
     look: LookStatus | None = None
+    ab_test: AbTestStatus | None = None
     evidence: Annotated[
         str,
         Field(max_length=32768, description="State of the evidence, as JSON."),

@@ -59,6 +59,11 @@ class Code(StrEnum):
     STABLE_CHANGED = "StableChanged"
     STABLE_UNCHANGED = "StableUnchanged"
     CANNOT_ANSWER_IN_TIME = "CannotAnswerInTime"
+    # A/B tests
+    AB_TESTING = "ABTesting"
+    ARM_STOPPED = "ArmStopped"
+    AB_TEST_REPORTED = "ABTestReported"
+    AB_TEST_PROMOTED = "ABTestPromoted"
     # Traffic
     PROGRAMMED = "Programmed"
     NOT_PROGRAMMED = "NotProgrammed"

@@ -198,7 +198,12 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
         ),
     ),
     "Strategy": (
-        _exactly_one("canary", "steps", "abTest", of="strategy"),
+        _exactly_one("canary", "blueGreen", "steps", "abTest", of="strategy"),
+        Rule(
+            "!has(self.steps) || self.steps.filter(s, has(s.preview)).size() <= 1",
+            "one preview is enough: its host leads to the candidate until the switch",
+            field="steps",
+        ),
         Rule(
             f"!has(self.steps) || {_steps_ascend()}",
             "the weights of the steps must ascend: write for example 1, then 10, then 50",
@@ -229,7 +234,7 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
         ),
     ),
     "Step": (
-        _exactly_one("weight", "pause", of="a step"),
+        _exactly_one("weight", "pause", "preview", "check", of="a step"),
         Rule(
             "!has(self.minDuration) || has(self.weight)",
             "minDuration belongs to a weight; the length of a pause is pause.duration",

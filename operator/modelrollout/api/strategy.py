@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from modelrollout.api.ab_test import AbTest
+from modelrollout.api.blue_green import BlueGreen, Preview, SmokeTest
 from modelrollout.api.part import Part
 from modelrollout.api.scalars import Duration, Percent, Weight
 
@@ -64,7 +65,7 @@ class Pause(Part):
 
 
 class Step(Part):
-    """One entry of the plan: exactly one of `weight` and `pause`."""
+    """One entry of the plan: exactly one of `weight`, `pause`, `preview` and `check`."""
 
     weight: Annotated[
         Weight | None,
@@ -75,12 +76,21 @@ class Step(Part):
         Field(description="Shortest time at this weight, once confirmed. Left out: 5m."),
     ] = None
     pause: Pause | None = None
+    preview: Annotated[
+        Preview | None, Field(description="From here to the switch, a host of the candidate's own.")
+    ] = None
+    check: Annotated[
+        SmokeTest | None, Field(description="A Job that must succeed before the next step.")
+    ] = None
 
 
 class Strategy(Part):
     """How the target gets to serve: exactly one of `canary` and `steps`."""
 
     canary: Canary | None = None
+    blue_green: Annotated[
+        BlueGreen | None, Field(description="Both versions up, and one switch of all traffic.")
+    ] = None
     ab_test: Annotated[
         AbTest | None, Field(description="Versions compared by user, beside the target.")
     ] = None
@@ -92,3 +102,18 @@ class Strategy(Part):
             description="The plan written out: weights, ascending, and pauses between them.",
         ),
     ] = None
+
+    @property
+    def preview_host(self) -> str:
+        """The host that leads to the candidate alone before the switch; "" for none."""
+        if self.blue_green is not None:
+            return self.blue_green.preview_host or ""
+        hosts = [step.preview.host for step in self.steps or () if step.preview is not None]
+        return hosts[0] if hosts else ""
+
+    @property
+    def checks(self) -> tuple[SmokeTest, ...]:
+        """Every smoke test of the plan, in order."""
+        if self.blue_green is not None:
+            return (self.blue_green.smoke_test,) if self.blue_green.smoke_test else ()
+        return tuple(step.check for step in self.steps or () if step.check is not None)

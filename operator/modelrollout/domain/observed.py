@@ -49,6 +49,7 @@ class TrafficSeen:
         blocking: the problem makes the rollout impossible until somebody acts (not just "not yet").
         writer: field manager that last changed our weights, when it was not us.
         written_at: when `writer` did, seconds since the epoch (0.0 when unknown).
+        preview: the version that the preview host leads to; "" for none.
         recorded_stable: the stable version that the generated route carries as an annotation.
         recorded_uid: uid of the rollout that wrote the annotations.
     """
@@ -60,6 +61,7 @@ class TrafficSeen:
     blocking: bool = False
     writer: str = ""
     written_at: float = 0.0
+    preview: str = ""
     recorded_stable: str = ""
     recorded_uid: str = ""
 
@@ -72,6 +74,18 @@ class Pair:
     stable: Counts | None
 
 
+UserSums = Mapping[str, tuple[float, float]]
+"""By hash bucket of users: how much numerator and denominator of a metric grew."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserPair:
+    """The sums of one metric in one look by bucket, of both arms."""
+
+    candidate: UserSums
+    stable: UserSums
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What one look at the metric sources brought.
@@ -82,6 +96,8 @@ class Look:
         pairs: per metric name, the counts of both arms.
         problems: per metric name, why it has no usable counts (no series, no such bucket, ...).
         down: why the whole look failed (source away, partial answer); nothing counts then.
+        users: per metric name, sums by bucket, of metrics that have them.
+        others: in an A/B test, what the same look brought of each further arm, by version.
     """
 
     start: float
@@ -89,6 +105,8 @@ class Look:
     pairs: Mapping[str, Pair] = field(default_factory=dict)
     problems: Mapping[str, Reason] = field(default_factory=dict)
     down: Reason | None = None
+    users: Mapping[str, UserPair] = field(default_factory=dict)
+    others: Mapping[str, "Look"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,8 +157,8 @@ class Pass:
         if rollout is None or not 0 <= rollout.step_index < len(known):
             return None
         step = known[rollout.step_index]
-        is_pause = isinstance(step, stepping_plan.PauseStep)
-        fits = step.share == rollout.share and is_pause == (self.phase is Phase.WAITING)
+        waits = not isinstance(step, stepping_plan.WeightStep)
+        fits = step.share == rollout.share and waits == (self.phase is Phase.WAITING)
         return step if fits else None
 
     def position(self) -> int:
@@ -223,12 +223,15 @@ class Pass:
         )
         self.put(history=[*self.status.history, entry][-KEPT:])
 
-    def put_shares(self, shares: dict[str, int]) -> None:
-        """Persists a split; a changed one gets the next sequence number and is unconfirmed."""
+    def put_shares(self, shares: dict[str, int], *, preview: str = "") -> None:
+        """Persists split and preview; a change gets the next sequence number, unconfirmed."""
         wanted = {name: share for name, share in shares.items() if share > 0}
         old = self.status.decision
-        if wanted != old.shares:
-            self.put(decision=Decision(sequence=old.sequence + 1, shares=wanted, at=self.now))
+        if wanted != old.shares or preview != old.preview:
+            sequence = old.sequence + 1
+            self.put(
+                decision=Decision(sequence=sequence, shares=wanted, preview=preview, at=self.now)
+            )
 
 
 def phase_of(status: ModelRolloutStatus) -> Phase:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from modelrollout.api import scalars
+from modelrollout.api.blue_green import BlueGreen, SmokeTest
 from modelrollout.api.spec import Canary, ModelRolloutSpec, Pause
 from modelrollout.api.spec import Step as WrittenStep
 
@@ -40,7 +41,30 @@ class PauseStep:
         return f"pause{lasts}" + (" until approved" if self.approval else "")
 
 
-Step = WeightStep | PauseStep
+@dataclass(frozen=True, slots=True)
+class PreviewStep:
+    """Until a host of the candidate's own leads to it; the host stays until the switch."""
+
+    share: int
+    host: str
+
+    def __str__(self) -> str:
+        return f"preview at {self.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStep:
+    """A Job made from the CronJob `cron_job`, which must succeed within `timeout_s`."""
+
+    share: int
+    cron_job: str
+    timeout_s: float
+
+    def __str__(self) -> str:
+        return f"smoke test {self.cron_job} within {scalars.duration(self.timeout_s)}"
+
+
+Step = WeightStep | PauseStep | PreviewStep | CheckStep
 
 
 class UnusableStrategyError(ValueError):
@@ -59,6 +83,8 @@ def compiled(spec: ModelRolloutSpec, *, chosen: Sequence[int] = ()) -> tuple[Ste
         UnusableStrategyError: when the strategy names no weight, or weights that do not ascend.
     """
     strategy = spec.strategy
+    if strategy.blue_green is not None:
+        return _of_blue_green(strategy.blue_green)
     steps = (
         _of_written(strategy.steps)
         if strategy.steps is not None
@@ -66,6 +92,25 @@ def compiled(spec: ModelRolloutSpec, *, chosen: Sequence[int] = ()) -> tuple[Ste
     )
     _check(steps)
     return steps
+
+
+def compares(steps: Sequence[Step]) -> bool:
+    """Whether both versions have users at one time before the switch.
+
+    Without such a time nothing is compared: what is seen after the switch is observational.
+    """
+    return any(isinstance(step, WeightStep) for step in steps)
+
+
+def least_s(step: Step) -> float:
+    """The shortest time that a step takes by the plan, seconds."""
+    match step:
+        case WeightStep():
+            return step.min_duration_s
+        case PauseStep():
+            return step.duration_s
+        case PreviewStep() | CheckStep():
+            return 0.0
 
 
 def weights_over_time(steps: Sequence[Step]) -> list[tuple[float, float]]:
@@ -103,12 +148,35 @@ def _of_canary(canary: Canary, *, chosen: Sequence[int]) -> tuple[Step, ...]:
     return tuple(WeightStep(share, length_s) for share in shares)
 
 
+def _of_blue_green(asked: BlueGreen) -> tuple[Step, ...]:
+    """Preview, check, approval, overlap: those that are asked for. The switch is the promotion."""
+    made: list[Step] = []
+    if asked.preview_host is not None:
+        made.append(PreviewStep(0, asked.preview_host))
+    if asked.smoke_test is not None:
+        made.append(_check_of(asked.smoke_test, share=0))
+    if asked.approval or not (made or asked.overlap):
+        # A plan without any step would have nothing to start: it pauses for no time at all.
+        made.append(PauseStep(0, 0.0, asked.approval))
+    if asked.overlap:
+        made.append(WeightStep(scalars.PARTS // 2, asked.overlap))
+    return tuple(made)
+
+
+def _check_of(asked: SmokeTest, *, share: int) -> CheckStep:
+    return CheckStep(share, asked.cron_job, asked.timeout)
+
+
 def _of_written(written: Sequence[WrittenStep]) -> tuple[Step, ...]:
     steps: list[Step] = []
     for entry in written:
         share = steps[-1].share if steps else 0
         if entry.pause is not None:
             steps.append(_pause(entry.pause, share=share))
+        elif entry.preview is not None:
+            steps.append(PreviewStep(share, entry.preview.host))
+        elif entry.check is not None:
+            steps.append(_check_of(entry.check, share=share))
         elif entry.weight is not None:
             length_s = entry.min_duration
             steps.append(
@@ -127,6 +195,8 @@ def _pause(pause: Pause, *, share: int) -> PauseStep:
 def _check(steps: Sequence[Step]) -> None:
     shares = [step.share for step in steps if isinstance(step, WeightStep)]
     if not shares:
+        if any(isinstance(step, PreviewStep | CheckStep) for step in steps):
+            return  # blue/green, written out
         raise UnusableStrategyError(
             "the strategy has no weight below 100: expected at least one, such as weights: [5, 25]"
         )

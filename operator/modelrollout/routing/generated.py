@@ -20,6 +20,9 @@ _SHAPING: Final = frozenset(
     {
         *("filters", "sessionPersistence", "retry", "timeouts", "request", "backendRequest"),
         *("headers", "queryParams", "method", "namespace", "sectionName", "port"),
+        *("match", "rewrite", "redirect", "directResponse", "delegate", "fault", "timeout"),
+        *("mirror", "mirrors", "subset", "tcp", "tls"),
+        *("weighted", "mirroring", "highestRandomWeight", "failover"),
     }
 )
 """Fields that change the traffic and have no default: where we do not write them, nobody may."""

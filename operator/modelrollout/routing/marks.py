@@ -6,6 +6,7 @@ Nothing that serves has an owner reference: deleting the rollout, or the CRD, ne
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import generated
 from modelrollout.routing.contract import Change, Desired, Reference, Rollout, Verb
 
@@ -40,6 +41,38 @@ def applied(
     if live is not None and (not generated.is_of(rollout, live) or generated.holds(live, body)):
         return ()
     return (Change(Verb.APPLY, target, body),)
+
+
+def are_on(rollout: Rollout, live: Json) -> bool:
+    """Whether an object was made for this rollout."""
+    return generated.is_of(rollout, live)
+
+
+def recorded(live: Json) -> dict[str, str]:
+    """What is noted on an object of ours, as fields of `TrafficSeen`."""
+    notes = live["metadata"].get("annotations") or {}
+    return {
+        "recorded_stable": str(notes.get(generated.STABLE, "")),
+        "recorded_uid": str(notes.get(generated.UID, "")),
+    }
+
+
+def foreign(live: Json) -> Reason:
+    """Why an object with the name of ours is left alone."""
+    return Reason(
+        Code.ROUTE_MISSING,
+        f"the {live.get('kind', 'object')} {live['metadata']['name']} exists and was not made for "
+        "this rollout: delete or rename it, or name it in the rollout as one of yours",
+    )
+
+
+def contradicts(live: Json, what: str) -> Reason:
+    """Why an object of ours cannot be read as a split."""
+    return Reason(
+        Code.SPLIT_CONTRADICTS,
+        f"somebody changed the {live.get('kind', 'object')} {live['metadata']['name']}: it {what}; "
+        "it is put back",
+    )
 
 
 def removed(rollout: Rollout, target: Reference, live: Json | None) -> Sequence[Change]:

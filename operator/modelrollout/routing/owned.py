@@ -169,11 +169,7 @@ def _unusable(rollout: Rollout, route: Json, rules: Sequence[Rule], shape: Shape
         return Reason(Code.NO_MATCHING_RULE, _no_rule(rollout, route, shape))
     for rule in rules:
         if rule.sticky:
-            return Reason(
-                Code.SESSION_PERSISTENCE,
-                f"{_place(route, rule)} keeps sessions on one backend, which outranks "
-                f"weights: remove `{shape.sticky}` for the rollout",
-            )
+            return sticks(_place(route, rule), shape.sticky)
         if max(sum(rule.sums.values()), 1) * _factor(rule) < _FINE_ENOUGH:
             return Reason(
                 Code.NO_MATCHING_RULE,
@@ -188,6 +184,15 @@ def _unusable(rollout: Rollout, route: Json, rules: Sequence[Rule], shape: Shape
                 f"not to the target {rollout.spec.target}: add its Service with weight 0",
             )
     return None
+
+
+def sticks(where: str, field: str) -> Reason:
+    """Why weights mean nothing where users are kept on one backend."""
+    return Reason(
+        Code.SESSION_PERSISTENCE,
+        f"{where} keeps sessions on one backend, which outranks weights: remove `{field}` for the "
+        "rollout",
+    )
 
 
 def _no_rule(rollout: Rollout, route: Json, shape: Shape) -> str:

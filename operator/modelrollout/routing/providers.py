@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from modelrollout.api.spec import ModelRolloutSpec
-from modelrollout.routing import gateway_api, service_switch
+from modelrollout.routing import gateway_api, istio, service_switch, traefik
 from modelrollout.routing.contract import Provider
 
 PROVIDERS: Final[Mapping[str, Provider]] = {
     "gateway_api": gateway_api.GatewayApi(),
     "service": service_switch.Switch(),
+    "traefik": traefik.Weighted(),
+    "istio": istio.VirtualServices(),
 }
 """By the field of `spec.traffic` that chooses them."""
 

@@ -111,9 +111,9 @@ def _applied(body: Json, old: Json | None) -> Json:
     known = old or {"metadata": _metadata(body["metadata"]["name"], "2026-02-02T00:00:00Z")}
     body["metadata"] = {**known["metadata"], **body["metadata"]}
     body["metadata"]["generation"] += 1
-    for parent in body["spec"]["parentRefs"]:
+    for parent in body["spec"].get("parentRefs", ()):
         parent.update({"group": "gateway.networking.k8s.io", "kind": "Gateway"})
-    for rule in body["spec"]["rules"]:
+    for rule in body["spec"].get("rules", ()):
         rule.setdefault("matches", [{"path": {"type": "PathPrefix", "value": "/"}}])
         for one in rule["backendRefs"]:
             one.update({"group": "", "kind": "Service"})
@@ -126,7 +126,10 @@ def _patch(document: Json, operation: Json) -> None:
     for step in path:
         place = place[int(step)] if isinstance(place, list) else place[step]
     if operation["op"] == "test":
-        assert place[last] == operation["value"], operation
+        assert place[int(last) if isinstance(place, list) else last] == operation["value"]
+        return
+    if operation["op"] == "remove":
+        del place[last]
         return
     assert operation["op"] in {"add", "replace"}
     place[last] = operation["value"]

@@ -153,7 +153,7 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
         ),
     ),
     "Version": (_exactly_one("service", "inferencePool", "inferenceService", of="a version"),),
-    "Traffic": (_exactly_one("gatewayAPI", "service", "traefik", "istio", of="traffic"),),
+    "Traffic": (_exactly_one("gatewayAPI", "router", "service", "traefik", "istio", of="traffic"),),
     "Istio": (
         Rule(
             "(has(self.hosts) && size(self.hosts) > 0)"

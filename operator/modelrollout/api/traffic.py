@@ -7,6 +7,7 @@ from pydantic import Field
 from modelrollout.api import scalars
 from modelrollout.api.part import Hostname, Name, Part
 from modelrollout.api.providers import Istio, ServiceSwitch, Traefik
+from modelrollout.api.router import Router
 from modelrollout.api.scalars import Duration
 
 
@@ -176,6 +177,10 @@ class Traffic(Part):
 
     gateway_api: Annotated[
         GatewayAPI | None, Field(alias="gatewayAPI", description="Routes of the Gateway API.")
+    ] = None
+    router: Annotated[
+        Router | None,
+        Field(description="An Envoy that the operator deploys and configures; {} is enough."),
     ] = None
     service: Annotated[
         ServiceSwitch | None,

@@ -6,7 +6,7 @@ performs its changes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -59,18 +59,39 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """What the administrator decided for the router; no tenant chooses an image or an address.
+
+    Attributes:
+        image: of Envoy; "" where the router is switched off.
+        xds: where Envoys ask for their configuration, as host:port.
+        observer: where copies of requests go, as host:port; "" for nowhere.
+        token: by which the Envoys of this one rollout are known.
+        pull_secrets: names of Secrets to pull the image with.
+    """
+
+    image: str = ""
+    xds: str = ""
+    observer: str = ""
+    token: str = field(default="", repr=False)
+    pull_secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """Whose traffic it is, as far as routing needs to know.
 
     Attributes:
         namespace, name, uid: of the ModelRollout.
         spec: its spec (traffic, versions).
+        site: what the administrator decided.
     """
 
     namespace: str
     name: str
     uid: str
     spec: ModelRolloutSpec
+    site: Site = Site()
 
 
 @dataclass(frozen=True, slots=True)

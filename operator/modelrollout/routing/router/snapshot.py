@@ -1,0 +1,113 @@
+"""All that the Envoys of a rollout may ask for, as a function of what is stored."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.api.status import ModelRolloutStatus
+from modelrollout.assignment import assigning
+from modelrollout.routing.router import clusters, listeners, routes
+from modelrollout.routing.router.edition import Edition
+from modelrollout.routing.router.wanted import Wanted
+
+Json = dict[str, Any]
+
+TYPES: Final[Mapping[str, str]] = {
+    "listeners": listeners.TYPE,
+    "clusters": clusters.TYPE,
+    "routes": routes.TYPE,
+}
+"""By the last word of the path that they are asked for under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One edition of the configuration.
+
+    Attributes:
+        edition: its number.
+        is_settled: the decision follows from the spec: nothing of it waits for the leader.
+        resources: by the last word of their path.
+        clusters: the names of all clusters.
+        needed: the names of the clusters that the routes lead to.
+    """
+
+    edition: Edition
+    is_settled: bool
+    resources: Mapping[str, Sequence[Json]]
+    clusters: frozenset[str]
+    needed: frozenset[str]
+
+
+def wanted(
+    spec: ModelRolloutSpec,
+    status: ModelRolloutStatus,
+    *,
+    namespace: str,
+    name: str,
+    observer: str = "",
+) -> Wanted:
+    """What the router of a rollout is to do.
+
+    Args:
+        spec: as written.
+        status: as stored.
+        namespace: of the rollout.
+        name: of the rollout.
+        observer: where copies of requests go, as host:port.
+    """
+    assignment = assigning.of(
+        spec,
+        status.decision,
+        stable=status.stable.name if status.stable else "",
+        namespace=namespace,
+        name=name,
+    )
+    return Wanted(namespace, spec, assignment, observer=observer)
+
+
+def of(live: Mapping[str, Any], *, observer: str = "") -> Snapshot | None:
+    """The snapshot of a rollout as stored; None while nothing is decided, and for other providers.
+
+    Raises:
+        ValueError: for a spec or status that cannot be read, or that do not belong together.
+    """
+    spec = ModelRolloutSpec.model_validate(live.get("spec") or {})
+    status = ModelRolloutStatus.model_validate(live.get("status") or {})
+    metadata = live["metadata"]
+    if spec.traffic.router is None or not status.decision.shares:
+        return None
+    asked = wanted(
+        spec,
+        status,
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        observer=observer,
+    )
+    edition = Edition.of(metadata, sequence=status.decision.sequence)
+    is_settled = status.observed_generation == edition.generation and status.uid in {
+        "",
+        metadata["uid"],
+    }
+    return rendered(asked, edition=edition, is_settled=is_settled)
+
+
+def rendered(asked: Wanted, *, edition: Edition, is_settled: bool = True) -> Snapshot:
+    """Everything rendered.
+
+    Raises:
+        ValueError: when the decision gives requests to a version that the spec does not name.
+    """
+    found = clusters.clusters(asked)
+    return Snapshot(
+        edition=edition,
+        is_settled=is_settled,
+        resources={
+            "listeners": listeners.listeners(asked),
+            "clusters": found,
+            "routes": [routes.route_configuration(asked)],
+        },
+        clusters=frozenset(one["name"] for one in found),
+        needed=frozenset(routes.cluster_of(asked, name) for name in asked.serving),
+    )

@@ -71,7 +71,7 @@ generate: $(VENV)/tests.stamp ## files made from code: the CRD, the chart's copy
 lock: ## pin all dependencies anew, with hashes (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o operator/requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml tests/requirements.in -o tests/requirements.lock
-	for image in tests/cluster/images/*.in; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $$image -o $${image%.in}.lock; done
+	for image in operator/observer.in tests/cluster/images/*.in; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $$image -o $${image%.in}.lock; done
 
 clean: ## remove what was installed into this checkout
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build

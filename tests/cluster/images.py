@@ -28,6 +28,7 @@ class Image:
 
 
 _PYTHON = Path(sys.prefix) / "bin"
+_SOURCES = {"PYTHONPATH": str(layout.CHECKOUT / "operator")}
 _CHECKOUT = Image(
     path=(_PYTHON,),
     env={"PYTHONPATH": f"{layout.CHECKOUT / 'operator'}{os.pathsep}{layout.CHECKOUT}"},
@@ -46,9 +47,13 @@ def find(reference: str) -> Image:
             return _CHECKOUT
         case "traefik":
             return Image(entrypoint=(str(_PYTHON / "traefik"),))
+        case "envoy":
+            return Image(entrypoint=(str(_PYTHON / "envoy"),), path=(_PYTHON,))
         case "prometheus":
             folder = recipes.PROMETHEUS.cached
             return Image(entrypoint=(str(folder / "prometheus"),), path=(folder,))
+        case "observer" | "modelrollout-observer":
+            return Image(path=_third_party("observer").path, env=_SOURCES)
         case server if server in environments.KNOWN:
             return _third_party(server)
         case _:

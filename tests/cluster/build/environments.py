@@ -1,6 +1,7 @@
-"""Environments of third-party model servers: each a virtual environment, pinned by hash.
+"""Environments of images with packages of their own: each a virtual environment, pinned by hash.
 
-They are the images of servers that we do not write, so nothing of ours is in them.
+They are the images of servers that we do not write, so nothing of ours is in them; and the image
+of our observer, whose own packages must not meet those of the tests.
 """
 
 import hashlib
@@ -12,13 +13,16 @@ from pathlib import Path
 from tests.cluster import layout
 from tests.cluster.build import cache, gobuild, progress
 
-LOCKS = layout.PACKAGE / "images"
-KNOWN = tuple(sorted(lock.stem for lock in LOCKS.glob("*.lock")))
+_LOCKS = {
+    "observer": layout.CHECKOUT / "operator" / "observer.lock",
+    **{lock.stem: lock for lock in (layout.PACKAGE / "images").glob("*.lock")},
+}
+KNOWN = tuple(sorted(_LOCKS))
 
 
 def folder(name: str) -> Path:
     """Where the environment of an image lies in the cache, built or not."""
-    digest = hashlib.sha256((LOCKS / f"{name}.lock").read_bytes())
+    digest = hashlib.sha256(_LOCKS[name].read_bytes())
     digest.update(sys.version.encode())
     return layout.cache_dir() / f"image-{name}-{digest.hexdigest()[:12]}"
 
@@ -45,7 +49,7 @@ def _install(name: str, work: Path) -> None:
     done = subprocess.run(
         [
             *(str(work / "bin" / "python"), "-m", "pip", "install", "--quiet"),
-            *("--disable-pip-version-check", "--require-hashes", "-r", str(LOCKS / f"{name}.lock")),
+            *("--disable-pip-version-check", "--require-hashes", "-r", str(_LOCKS[name])),
         ],
         capture_output=True,
         text=True,

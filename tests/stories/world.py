@@ -18,7 +18,15 @@ from modelrollout.api.scalars import PARTS
 from modelrollout.api.spec import Metric, ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, to_object
 from modelrollout.domain import looking
-from modelrollout.domain.observed import Look, Observed, Pair, TrafficSeen, VersionSeen
+from modelrollout.domain.observed import (
+    CheckSeen,
+    JobState,
+    Look,
+    Observed,
+    Pair,
+    TrafficSeen,
+    VersionSeen,
+)
 from modelrollout.domain.plan import plan
 from modelrollout.domain.planned import Plan, Window
 from modelrollout.domain.reasons import Code, Reason
@@ -100,6 +108,11 @@ class World:
         self.now = START
         self.versions = {name: Version(rates={"errors": 0.005}) for name in ("v1", "v2", "v3")}
         self.route: dict[str, int] | None = None
+        self.preview = ""
+        self.preview_obeys = True
+        self.jobs: dict[str, JobState] = {}
+        self.smoke_test = JobState.SUCCEEDED
+        self.smoke_test_problem = ""
         self.route_accepted = True
         self.route_obeys = True
         self.writer = ""
@@ -162,13 +175,24 @@ class World:
                 problem=self.traffic_problem,
                 blocking=self.traffic_problem is not None,
                 writer=self.writer,
+                preview=self.preview,
                 recorded_stable=self.recorded_stable,
             ),
             look=None if window is None else self.look(window),
             noise=self.noise,
+            check=self._check(),
             problem=self.problem,
             scrape_interval_s=SCRAPE_S,
         )
+
+    def _check(self) -> CheckSeen | None:
+        rollout = self.status.rollout
+        if rollout is None or not self.spec.strategy.checks:
+            return None
+        name = rollout.check.job if rollout.check else ""
+        state = self.jobs.get(name, JobState.ABSENT)
+        why = "BackoffLimitExceeded" if state is JobState.FAILED else ""
+        return CheckSeen(self.smoke_test_problem, state, why)
 
     def look(self, window: Window) -> Look:
         """What the metric source answers for a window."""
@@ -234,6 +258,11 @@ class World:
             if self.route != dict(made.shares):
                 self.turn_route(dict(made.shares))
             self.recorded_stable = made.stable
+        if made.shares is not None and self.preview_obeys:
+            self.preview = made.preview
+        for job in made.jobs:
+            assert job.name not in self.jobs, "a smoke test was made twice"
+            self.jobs[job.name] = self.smoke_test
         if self.deleting and not made.finalizer:
             self.gone = True
         if made.delete_route:

@@ -1,4 +1,4 @@
-"""Both versions up, one switch: what is looked at before it, by a Job, by a person, side by side."""
+"""Both versions up and one switch: what must be seen before it, by a Job, a person, or users."""
 
 from typing import Annotated
 

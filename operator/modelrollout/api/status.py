@@ -75,6 +75,13 @@ class MetricStatus(Record):
     noise: Annotated[
         str, Field(max_length=256, description="What the service's own history says of its noise.")
     ] = ""
+    distribution: Annotated[
+        str,
+        Field(
+            max_length=256,
+            description="Quantiles of a latency at this weight, with intervals; for people.",
+        ),
+    ] = ""
     message: Text = ""
 
 

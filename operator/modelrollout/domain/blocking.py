@@ -1,12 +1,15 @@
 """Why no step may advance now: everything that holds a rollout, in order of importance."""
 
 from dataclasses import replace
+from typing import assert_never
 
 from modelrollout.api import scalars
 from modelrollout.domain import (
     answering,
+    checking,
     describing,
     guarding,
+    previewing,
     programming,
     ramping,
     splitting,
@@ -14,7 +17,7 @@ from modelrollout.domain import (
 )
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.domain.steps import PauseStep, WeightStep
+from modelrollout.domain.steps import CheckStep, PauseStep, PreviewStep, WeightStep
 from modelrollout.domain.transitions import Phase
 from modelrollout.domain.weighing import Weighed
 
@@ -63,6 +66,8 @@ def _unready(turn: Pass) -> Reason | None:
 
 def _capacity(turn: Pass) -> Reason | None:
     allowed, wanted = splitting.ceiling(turn), splitting.intended(turn)
+    if turn.phase is not Phase.BAKING and not steps.compares(turn.steps()):
+        wanted = scalars.PARTS  # the next share is all of them
     if turn.phase is Phase.BAKING and not splitting.can_hold_back(turn):
         return None
     if allowed >= wanted:
@@ -93,26 +98,43 @@ def _time(turn: Pass) -> Reason | None:
         return None
     if turn.phase is Phase.BAKING:
         return _bake(turn)
-    step = turn.step() or _between(turn)
-    served_s = turn.rollout.step_clock_s
+    return _of_step(turn, turn.step() or _between(turn))
+
+
+def _of_step(turn: Pass, step: steps.Step) -> Reason | None:
     match step:
         case PauseStep():
             if step.approval and not turn.rollout.approved:
-                words = answering.expected_approval(turn)
-                return Reason(Code.AWAITING_APPROVAL, f"waits for an approval with '{words}'")
-            left_s = step.duration_s - served_s
-            code, what = Code.PAUSED_BY_PLAN, "the pause"
+                return _approval(turn)
+            return _left(turn, step.duration_s, Code.PAUSED_BY_PLAN, "the pause")
         case WeightStep():
-            left_s = step.min_duration_s - served_s
-            code, what = Code.STEP_TIME, "the step"
+            return _left(turn, step.min_duration_s, Code.STEP_TIME, "the step")
+        case PreviewStep():
+            return None  # served once the routes follow, which is a reason of its own
+        case CheckStep():
+            return checking.held(turn, step)
+        case _:
+            assert_never(step)
+
+
+def _left(turn: Pass, length_s: float, code: Code, what: str) -> Reason | None:
+    left_s = length_s - turn.rollout.step_clock_s
     if turn.phase is Phase.UNDECIDED or left_s <= 0:
         return None
     return Reason(code, f"{what} needs another {scalars.duration(max(left_s, 1.0))}")
 
 
+def _approval(turn: Pass) -> Reason:
+    words, shown = answering.expected_approval(turn), previewing.address(turn)
+    where = f"; the new version is at {shown}" if shown else ""
+    return Reason(Code.AWAITING_APPROVAL, f"waits for an approval with '{words}'{where}")
+
+
 def _between(turn: Pass) -> steps.Step:
     """The step that an edit left behind: the present share, as long as its neighbour."""
     known = [step for step in turn.steps() if isinstance(step, WeightStep)]
+    if not known:
+        return PauseStep(turn.rollout.share, 0.0, approval=False)
     return replace(known[0], share=turn.rollout.share)
 
 
@@ -124,7 +146,8 @@ def _bake(turn: Pass) -> Reason:
     how = (
         f"{held} of the users stay on {control} as the control"
         if splitting.is_compared(turn)
-        else "no users stay on the old version, so only absolute limits and readiness are watched"
+        else "no users stay on the old version: observational, only absolute limits and readiness "
+        "are watched"
     )
     return Reason(
         Code.BAKING,

@@ -31,6 +31,9 @@ class Decision:
     reason: Reason
 
 
+COMPLETE = Reason(Code.EVIDENCE_COMPLETE, "every guardrail holds its margin and every goal is met")
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """All that a decision weighs.
@@ -45,6 +48,7 @@ class Case:
         last_step: no step is left but the promotion.
         unproven: what is missing for a promotion; None when every guardrail is shown to be not
             worse and every goal better.
+        proven: why the promotion is due where nothing is missing.
         deadline_passed: the time given is used up.
         on_inconclusive: what the user wants then.
         near_enough: every bound is under twice its margin.
@@ -57,12 +61,10 @@ class Case:
     blocked: tuple[Reason, ...] = ()
     last_step: bool = False
     unproven: Reason | None = None
+    proven: Reason = COMPLETE
     deadline_passed: bool = False
     on_inconclusive: OnInconclusive = OnInconclusive.HOLD
     near_enough: bool = False
-
-
-_COMPLETE = Reason(Code.EVIDENCE_COMPLETE, "every guardrail holds its margin and every goal is met")
 
 
 def decide(case: Case) -> Decision:
@@ -72,7 +74,7 @@ def decide(case: Case) -> Decision:
     if case.phase is Phase.BAKING:
         return _hold(case)
     if not case.blocked and case.last_step and case.unproven is None:
-        return Decision(Verb.PROMOTE, _COMPLETE)
+        return Decision(Verb.PROMOTE, case.proven)
     if case.deadline_passed and case.phase is Phase.STEPPING:
         return _at_deadline(case)
     if not case.blocked and not case.last_step and case.phase is not Phase.UNDECIDED:

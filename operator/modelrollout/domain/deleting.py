@@ -60,7 +60,7 @@ def _returned(now: float, status: ModelRolloutStatus) -> Decision:
     if status.stable is None:
         return old.model_copy(update={"at": now})
     shares = {status.stable.name: scalars.PARTS}
-    if shares == old.shares:
+    if shares == old.shares and not old.preview:
         return old.model_copy(update={"at": now})
     return Decision(sequence=old.sequence + 1, shares=shares, at=now)
 
@@ -69,5 +69,6 @@ def _may_go(now: float, status: ModelRolloutStatus, observed: Observed) -> bool:
     decision, seen = status.decision, observed.traffic
     if not decision.shares or not seen.exists:
         return True
-    has_returned = programming.agrees(seen.shares, decision.shares) and seen.programmed
+    agrees = programming.agrees(seen.shares, decision.shares) and not seen.preview
+    has_returned = agrees and seen.programmed
     return has_returned or now - decision.at > LONGEST_S

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from modelrollout.analysis.counts import Counts
+from modelrollout.analysis.histograms import Histogram
 from modelrollout.analysis.noise import Noise, Uncalibrated
 from modelrollout.api.intents import Intent
 from modelrollout.domain.reasons import Reason
@@ -66,6 +68,30 @@ class TrafficSeen:
     recorded_uid: str = ""
 
 
+class JobState(StrEnum):
+    """How far a Job has come."""
+
+    ABSENT = "absent"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSeen:
+    """The smoke test's template and Job as the cluster has them.
+
+    Attributes:
+        problem: why no Job can be made from a template of the plan, "" when one can.
+        state: of the Job that the status names.
+        why: the reason that the Job's condition gives for its failure; never its output.
+    """
+
+    problem: str = ""
+    state: JobState = JobState.ABSENT
+    why: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """The counts of one metric in one look, of both arms; None where an arm has no data."""
@@ -110,6 +136,21 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Distribution:
+    """One latency metric of both arms, at one traffic weight; for people, decisions rest on none.
+
+    Attributes:
+        candidate: its values.
+        stable: its values.
+        unit: of their bounds.
+    """
+
+    candidate: Histogram
+    stable: Histogram
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Everything that was seen in one pass.
 
@@ -121,8 +162,10 @@ class Observed:
         traffic: the routes.
         look: the look that was due, None when none was.
         problem: what only code can see and what makes the resource unacceptable.
+        check: the smoke test, None where the plan has none or nothing needs it now.
         scrape_interval_s: of the slowest source in use; the next look is timed by it.
         noise: per metric, what stable's history says of its noise; read with the survey.
+        distributions: per latency metric, both arms; read every few looks.
     """
 
     namespace: str
@@ -135,5 +178,7 @@ class Observed:
     traffic: TrafficSeen = TrafficSeen()
     look: Look | None = None
     problem: Reason | None = None
+    check: CheckSeen | None = None
     scrape_interval_s: float = 0.0
     noise: Mapping[str, Noise | Uncalibrated] = field(default_factory=dict)
+    distributions: Mapping[str, Distribution] = field(default_factory=dict)

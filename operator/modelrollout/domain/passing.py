@@ -4,19 +4,23 @@ Every room of the decision works on a `Pass`: it reads spec and observed world, 
 the status, moves the state machine by the table, and tells events. Nothing else has side effects.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from modelrollout.analysis.verdicts import Judgement
 from modelrollout.api.spec import ModelRolloutSpec, Version
 from modelrollout.api.status import (
+    AbTestStatus,
     Decision,
     HistoryEntry,
     Identity,
+    Interval,
     LookStatus,
     ModelRolloutStatus,
     Rejection,
     Rollout,
 )
+from modelrollout.assignment import intervals
 from modelrollout.domain import book as books
 from modelrollout.domain import steps as stepping_plan
 from modelrollout.domain import transitions, weighing
@@ -73,6 +77,29 @@ class Pass:
         if self.status.rollout is None:
             raise RuntimeError("no rollout is under way")
         return self.status.rollout
+
+    @property
+    def test(self) -> AbTestStatus:
+        """The A/B test under way.
+
+        Raises:
+            RuntimeError: when there is none: a bug of ours.
+        """
+        if self.status.ab_test is None:
+            raise RuntimeError("no A/B test is under way")
+        return self.status.ab_test
+
+    @property
+    def target(self) -> str:
+        """Who should serve: as written, but for the winner of a test that was to be promoted."""
+        test, stable = self.status.ab_test, self.status.stable
+        if test is not None and stable is not None and test.overrules == self.spec.target:
+            return stable.name
+        return self.spec.target
+
+    def put_test(self, **changes: object) -> None:
+        """Changes fields of the A/B test."""
+        self.put(ab_test=self.test.model_copy(update=changes))
 
     def put(self, **changes: object) -> None:
         """Changes fields of the status."""
@@ -228,10 +255,27 @@ class Pass:
         wanted = {name: share for name, share in shares.items() if share > 0}
         old = self.status.decision
         if wanted != old.shares or preview != old.preview:
-            sequence = old.sequence + 1
-            self.put(
-                decision=Decision(sequence=sequence, shares=wanted, preview=preview, at=self.now)
+            decision = Decision(
+                sequence=old.sequence + 1,
+                shares=wanted,
+                intervals=self._carved(wanted),
+                preview=preview,
+                at=self.now,
             )
+            self.put(decision=decision)
+
+    def _carved(self, shares: Mapping[str, int]) -> list[Interval]:
+        """Which buckets of users belong to which version from now on: as few move as must."""
+        stable = self.status.stable
+        if not shares or stable is None:
+            return []
+        present = [
+            intervals.Interval(one.version, one.parts) for one in self.status.decision.intervals
+        ]
+        return [
+            Interval(version=one.version, parts=one.parts)
+            for one in intervals.carved(present, shares, stable=stable.name)
+        ]
 
 
 def phase_of(status: ModelRolloutStatus) -> Phase:
@@ -242,4 +286,6 @@ def phase_of(status: ModelRolloutStatus) -> Phase:
         return Phase(status.rollout.phase)
     if status.stable is None:
         return Phase.PENDING
+    if status.ab_test is not None and status.ab_test.running:
+        return Phase.TESTING
     return Phase.ROLLED_BACK if status.candidate is not None else Phase.SERVING

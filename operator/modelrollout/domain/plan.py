@@ -9,10 +9,12 @@ from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.domain import (
     answering,
+    checking,
     conditions,
     deleting,
     ending,
     guarding,
+    previewing,
     programming,
     refusing,
     splitting,
@@ -92,7 +94,7 @@ def _pursue(turn: Pass) -> None:
     if turn.phase is Phase.BAKING and stepping.bake_is_over(turn):
         summarising.rows(turn)
         ending.finish(turn)
-    turn.put_shares(splitting.shares(turn))
+    turn.put_shares(splitting.shares(turn), preview=previewing.wanted(turn))
 
 
 def _drain(turn: Pass) -> None:
@@ -114,6 +116,8 @@ def _planned(turn: Pass, before: ModelRolloutStatus) -> Plan:
         status=status,
         shares=None if leave or not decision.shares else decision.shares,
         stable=turn.status.stable.name if turn.status.stable else "",
+        preview=decision.preview,
+        jobs=checking.jobs(turn),
         finalizer=_finalizer(turn),
         events=tuple(turn.events),
         moves=tuple(turn.moves),

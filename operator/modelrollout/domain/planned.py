@@ -40,6 +40,32 @@ class Window:
     end: float
     candidate: str
     stable: str
+    others: tuple[str, ...] = ()
+    """Further arms of an A/B test, each compared with stable, too."""
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """All that are looked at, stable last."""
+        return (self.candidate, *self.others, self.stable)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A Job to make from a suspended CronJob, if it is not there.
+
+    Attributes:
+        name: of the Job; the same plan always gives the same name.
+        template: name of the CronJob.
+        timeout_s: after which the Job is ended.
+        environment: variables for each of its containers, beside the template's own.
+        version: the candidate, whose Service the Job is told, too.
+    """
+
+    name: str
+    template: str
+    timeout_s: float
+    environment: Mapping[str, str]
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +78,8 @@ class Plan:
         shares: desired parts of ten thousand per version, summing to `PARTS`; None leaves the
             routes as they are.
         stable: the version that the routes name as stable, "" when there is none yet.
+        preview: the version that the preview host leads to, "" for none.
+        jobs: to make, unless they exist.
         finalizer: whether the object must carry our finalizer.
         delete_route: the generated route is to be deleted (deletionPolicy Delete, at the end).
         events: what to tell, in order.
@@ -62,6 +90,8 @@ class Plan:
     status: ModelRolloutStatus
     shares: Mapping[str, int] | None = None
     stable: str = ""
+    preview: str = ""
+    jobs: tuple[Job, ...] = ()
     finalizer: bool = False
     delete_route: bool = False
     events: tuple[Event, ...] = ()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from modelrollout.api import scalars
 from modelrollout.api.status import Writer
+from modelrollout.domain import previewing
 from modelrollout.domain.passing import Pass, phase_of
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.domain.transitions import Phase
@@ -23,13 +24,14 @@ def follow(turn: Pass) -> None:
     decision, seen = turn.status.decision, turn.observed.traffic
     if not decision.shares:
         return
-    if agrees(seen.shares, decision.shares):
+    if agrees(seen.shares, decision.shares) and seen.preview == decision.preview:
         if decision.confirmed_at is None and seen.programmed:
             _confirm(turn)
         return
     if decision.confirmed_at is not None:
         turn.forget_look()
-        if seen.exists and seen.shares is not None:
+        differs = not agrees(seen.shares, decision.shares)
+        if differs and seen.exists and seen.shares is not None:
             _put_back(turn)
 
 
@@ -93,4 +95,4 @@ def trouble(turn: Pass) -> Reason | None:
         return Reason(Code.NOT_PROGRAMMED, "the gateway has not accepted the route yet")
     if not agrees(seen.shares, turn.status.decision.shares):
         return Reason(Code.NOT_PROGRAMMED, "the route does not have the decided weights yet")
-    return None
+    return previewing.trouble(turn)

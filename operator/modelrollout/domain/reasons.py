@@ -10,6 +10,7 @@ class Code(StrEnum):
     # The resource and what it refers to
     ACCEPTED = "Accepted"
     INVALID_SPEC = "InvalidSpec"
+    UNSUPPORTED = "Unsupported"
     CLAIMED = "Claimed"
     BACKEND_MISSING = "BackendMissing"
     SCALED_TO_ZERO = "ScaledToZero"
@@ -64,6 +65,10 @@ class Code(StrEnum):
     ARM_STOPPED = "ArmStopped"
     AB_TEST_REPORTED = "ABTestReported"
     AB_TEST_PROMOTED = "ABTestPromoted"
+    SMOKE_TEST_RUNNING = "SmokeTestRunning"
+    SMOKE_TEST_UNUSABLE = "SmokeTestUnusable"
+    SMOKE_TEST_FAILED = "SmokeTestFailed"
+    SWITCHED = "Switched"
     # Traffic
     PROGRAMMED = "Programmed"
     NOT_PROGRAMMED = "NotProgrammed"

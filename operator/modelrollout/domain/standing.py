@@ -35,15 +35,18 @@ def _count(turn: Pass, seen: Look) -> None:
     status, candidate, decision = turn.status.look, turn.status.candidate, turn.status.decision
     if status is None or candidate is None:
         return
-    turn.put_book(
-        books.counted(
-            turn.book(),
-            seen,
-            spec=turn.spec,
-            share=decision.shares.get(candidate.name, 0),
-            confirmed_at=decision.confirmed_at or 0.0,
+    share = decision.shares.get(candidate.name, 0)
+    if share > 0 or not decision.preview:
+        # Requests to a preview are tests, not users: they are no evidence for or against it.
+        turn.put_book(
+            books.counted(
+                turn.book(),
+                seen,
+                spec=turn.spec,
+                share=share,
+                confirmed_at=decision.confirmed_at or 0.0,
+            )
         )
-    )
     requests = dict(
         zip(("candidate", "stable"), books.request_counts(seen, spec=turn.spec), strict=True)
     )

@@ -5,6 +5,7 @@ from modelrollout.api import scalars
 from modelrollout.domain import (
     answering,
     blocking,
+    checking,
     deciding,
     describing,
     ending,
@@ -12,6 +13,7 @@ from modelrollout.domain import (
     programming,
     splitting,
     standing,
+    steps,
     surveying,
 )
 from modelrollout.domain import book as books
@@ -19,10 +21,15 @@ from modelrollout.domain.deciding import Case, Verb
 from modelrollout.domain.ending import Ending
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.domain.steps import PauseStep
+from modelrollout.domain.steps import CheckStep, WeightStep
 from modelrollout.domain.transitions import Phase, Trigger
 from modelrollout.domain.weighing import Weighed
 
+_SWITCH = Reason(
+    Code.SWITCHED,
+    "every step before the switch was served; no users met both versions at one time, so nothing "
+    "was compared: what is seen from now on is observational",
+)
 NEAR = 2.0
 """`onInconclusive: Promote` needs every bound under this many margins."""
 
@@ -46,6 +53,7 @@ def _not_startable(turn: Pass) -> Reason | None:
         or guarding.not_ready(turn)
         or guarding.stable_trouble(turn)
         or programming.trouble(turn)
+        or checking.unusable(turn)
         or surveying.missing(turn)
     )
 
@@ -56,11 +64,15 @@ def go_to(turn: Pass, index: int) -> None:
     step = known[index]
     changed = step.share != turn.rollout.share
     starting = turn.phase is Phase.STARTING
-    if isinstance(step, PauseStep):
-        turn.move(Trigger.PAUSE_STEP)
-    else:
+    if isinstance(step, WeightStep):
         turn.move(Trigger.READY if starting else Trigger.ADVANCE)
-    turn.put_rollout(step_index=index, share=step.share, step_clock_s=0.0, approved=False)
+    else:
+        turn.move(Trigger.PAUSE_STEP)
+    turn.put_rollout(
+        step_index=index, share=step.share, step_clock_s=0.0, approved=False, check=None
+    )
+    if isinstance(step, CheckStep):
+        checking.begin(turn, step)
     if changed:
         turn.put_book(books.new_step(turn.book()))
     where = f"step {index + 1} of {len(known)}: {step}"
@@ -73,12 +85,13 @@ def under_way(turn: Pass) -> None:
         turn.move(Trigger.MORE_TIME)
         turn.tell(Code.STEP_RUNNING, "the deadline was set later: the rollout goes on")
     late, before = guarding.endpoints(turn), turn.phase
+    checking.note(turn)
     standing.look(turn)
     weighed = standing.weighed(turn)
     answering.answer(turn, harm_stands=describing.harm_stands(weighed))
     if turn.phase is not before:
         return
-    case = _case(turn, weighed, crash=guarding.crash(turn) or late)
+    case = _case(turn, weighed, crash=_danger(turn) or late)
     decision = deciding.decide(case)
     turn.waiting = decision.reason
     match decision.verb:
@@ -93,6 +106,10 @@ def under_way(turn: Pass) -> None:
             go_to(turn, turn.position() + 1)
         case Verb.HOLD:
             _hold(turn, decision.reason, case=case)
+
+
+def _danger(turn: Pass) -> Reason | None:
+    return guarding.crash(turn) or checking.failed(turn)
 
 
 def _hold(turn: Pass, reason: Reason, *, case: Case) -> None:
@@ -114,7 +131,8 @@ def bake_is_over(turn: Pass) -> bool:
 
 def _case(turn: Pass, weighed: Weighed, *, crash: Reason | None) -> Case:
     last = turn.position() >= len(turn.steps()) - 1
-    unproven = describing.unproven(turn.spec, weighed, rollout=turn.rollout)
+    switches = not steps.compares(turn.steps())
+    unproven = None if switches else describing.unproven(turn.spec, weighed, rollout=turn.rollout)
     return Case(
         phase=turn.phase,
         crash=crash,
@@ -123,6 +141,7 @@ def _case(turn: Pass, weighed: Weighed, *, crash: Reason | None) -> Case:
         blocked=blocking.blocked(turn, weighed),
         last_step=last,
         unproven=unproven,
+        proven=_SWITCH if switches else deciding.COMPLETE,
         deadline_passed=turn.rollout.clock_s >= turn.spec.deadline,
         on_inconclusive=turn.spec.on_inconclusive,
         near_enough=unproven is None

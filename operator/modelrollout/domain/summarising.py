@@ -6,7 +6,9 @@ from modelrollout.api.status import Effective, VersionStatus
 from modelrollout.domain import (
     conditions,
     describing,
+    distributions,
     guarding,
+    previewing,
     programming,
     questions,
     steps,
@@ -27,6 +29,7 @@ def renew(turn: Pass) -> None:
         phase=phase.value,
         step=at,
         weight=scalars.percent(share) if rollout is not None else "",
+        preview=previewing.address(turn),
         versions=[_version(turn, version.name) for version in turn.spec.versions],
         effective=_effective(turn, known),
     )
@@ -64,6 +67,7 @@ def _effective(turn: Pass, known: tuple[steps.Step, ...]) -> Effective:
     rates = turn.spec.analysis.error_rate
     return Effective(
         steps=[str(step) for step in known],
+        comparison="concurrent" if steps.compares(known) else "observational" if known else "",
         interval=scalars.duration(turn.spec.analysis.interval),
         false_rollback=rates.false_rollback,
         false_promotion=rates.false_promotion,
@@ -88,6 +92,7 @@ def rows(turn: Pass) -> None:
     """What each metric says now; called before a rollout is closed, for it takes the evidence."""
     book, said, look = turn.book(), turn.judgements(), turn.status.look
     down = look is not None and look.failures > 0
+    shapes = _shapes(turn)
     turn.put(
         metrics=[
             describing.row(
@@ -97,7 +102,17 @@ def rows(turn: Pass) -> None:
                 down=down,
                 rollout=turn.rollout,
                 calibration=book.known.calibration.get(metric.name, ""),
+                distribution=shapes.get(metric.name, ""),
             )
             for metric in turn.spec.analysis.metrics
         ]
     )
+
+
+def _shapes(turn: Pass) -> dict[str, str]:
+    """Distributions in words: those read in this pass, else what was said of this weight."""
+    if turn.status.decision.confirmed_at is None:
+        return {}
+    told = {row.name: row.distribution for row in turn.status.metrics if row.distribution}
+    read = turn.observed.distributions.items()
+    return told | {name: distributions.words(found) for name, found in read}

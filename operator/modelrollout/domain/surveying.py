@@ -145,6 +145,9 @@ def _forecast(turn: Pass, look: Look, *, rate: float) -> float:
     Returns:
         The length in seconds, infinite where there will be no answer, 0 where nothing can be said.
     """
+    if not steps.compares(turn.steps()):
+        turn.put_rollout(forecast="observational: both versions never have users at one time")
+        return 0.0
     forecasts = {
         name: forecast
         for name in questions.judged(turn.spec)

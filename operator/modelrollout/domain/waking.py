@@ -97,6 +97,8 @@ def _under_way(turn: Pass) -> list[float]:
         due.append(rollout.drain_until)
     if turn.phase is Phase.STARTING:
         due.append(turn.now + _SLOW_POLL_S)
+    if turn.rollout.check is not None:
+        due.append(turn.now + _POLL_S)
     return [*due, *_look(turn), *_clock_ends(turn)]
 
 
@@ -113,9 +115,9 @@ def _clock_ends(turn: Pass) -> list[float]:
     step, left_s = turn.step(), 0.0
     if turn.phase is Phase.BAKING:
         left_s = turn.spec.bake.duration if turn.spec.bake else 0.0
-    elif isinstance(step, steps.WeightStep):
-        left_s = step.min_duration_s
-    elif isinstance(step, steps.PauseStep):
-        left_s = step.duration_s
+    elif isinstance(step, steps.CheckStep):
+        left_s = step.timeout_s
+    elif step is not None:
+        left_s = steps.least_s(step)
     left_s -= turn.rollout.step_clock_s
     return [turn.now + left_s + 0.01] if left_s > 0 else []

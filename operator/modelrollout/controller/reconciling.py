@@ -29,7 +29,7 @@ from modelrollout.controller.recorder import Recorder
 from modelrollout.domain import plan as planning
 from modelrollout.domain.planned import Event, EventType, Plan
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import contract, providers
+from modelrollout.routing import capabilities, contract, providers
 from modelrollout.routing.contract import Change, Verb
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class Reconciler:
             return None, Reason(Code.INVALID_SPEC, sentence)
         except metrics.MetricError as problem:
             return None, Reason(Code.INVALID_SPEC, str(problem))
-        return spec, metrics.check(spec, self._sources.facts())
+        return spec, capabilities.refusal(spec) or metrics.check(spec, self._sources.facts())
 
     def _note(self, key: Key, live: Json, spec: ModelRolloutSpec | None) -> None:
         names = {("ModelRollout", *key)}

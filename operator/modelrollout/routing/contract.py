@@ -85,6 +85,7 @@ class Rollout:
         namespace, name, uid: of the ModelRollout.
         spec: its spec (traffic, versions).
         site: what the administrator decided.
+        created: when it was created, seconds since the epoch.
     """
 
     namespace: str
@@ -92,6 +93,7 @@ class Rollout:
     uid: str
     spec: ModelRolloutSpec
     site: Site = Site()
+    created: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class Provider(Protocol):
 
     name: str
     capabilities: frozenset[str]
-    """Of `weights`, `switch` (0 or 100 only), `preview`, `mirror`, `sticky`, `faults`."""
+    """Some of `capabilities.WORDS`, such as `weights`, or `switch` for 0 or 100 only."""
 
     def needs(self, rollout: Rollout) -> Sequence[Reference]:
         """The objects to read before `read` and `render`."""

@@ -26,7 +26,7 @@ class GatewayApi:
     """Moves weights in HTTPRoutes and GRPCRoutes."""
 
     name = "gatewayAPI"
-    capabilities = frozenset({"weights"})
+    capabilities = frozenset({"weights", "switch", "preview", "inferencePool"})
 
     def needs(self, rollout: Rollout) -> Sequence[Reference]:
         """The routes: the generated one, or those that the user named."""

@@ -22,10 +22,10 @@ from urllib3.util.retry import Retry
 
 from modelrollout.api.scalars import Duration
 from modelrollout.api.spec import Metric, ModelRolloutSpec
-from modelrollout.domain.observed import Look, Pair
+from modelrollout.domain.observed import Distribution, Look, Pair
 from modelrollout.domain.planned import Window
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.metrics import answers, diagnosing, queries, reading
+from modelrollout.metrics import answers, diagnosing, parts, queries, reading
 from modelrollout.metrics.answers import AnswerError, Table
 from modelrollout.metrics.arms import ArmSeen
 from modelrollout.metrics.facts import SourceFacts
@@ -269,6 +269,42 @@ class Sources:
         pairs = {name: pair for look in looks for name, pair in look.pairs.items()}
         problems = {name: why for look in looks for name, why in look.problems.items()}
         return Look(window.start, window.end, pairs, problems)
+
+    async def distributions(
+        self,
+        spec: ModelRolloutSpec,
+        *,
+        namespace: str,
+        window: Window,
+        arms: Mapping[str, ArmSeen],
+    ) -> dict[str, Distribution]:
+        """All buckets of the latency metrics for both arms of a window. Never raises.
+
+        What cannot be read is left out: nothing is decided by it.
+        """
+        found = {}
+        for metric in spec.analysis.metrics:
+            source = self._sources.get(metric.source or spec.analysis.source)
+            if metric.latency is None or source is None:
+                continue
+            question = queries.asked(
+                spec,
+                [metric],
+                namespace=namespace,
+                window=window,
+                seen=arms,
+                facts=source.facts,
+                of=parts.shape,
+            )
+            began = {pod: at for arm in arms.values() for pod, at in arm.pods.items()}
+            try:
+                table = await self._table(source, question, began)
+                both = [reading.histogram(table, number, began=began) for number in (0, 1)]
+            except (SourceError, ValueError, KeyError, TypeError):
+                continue
+            if both[0] is not None and both[1] is not None:
+                found[metric.name] = Distribution(both[0], both[1], metric.latency.unit)
+        return found
 
     async def _look_at(
         self,

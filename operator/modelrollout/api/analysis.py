@@ -87,6 +87,13 @@ class Mean(Part):
         Selector | None,
         Field(description="Counter of the sum of squares; without it the test is slower."),
     ] = None
+    histogram: Annotated[
+        Selector | None,
+        Field(
+            description="Where nobody exports the squares: a histogram of the same observations, "
+            "whose buckets tell the spread."
+        ),
+    ] = None
 
 
 class Margin(Part):

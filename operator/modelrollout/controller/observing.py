@@ -17,8 +17,8 @@ from modelrollout.analysis.noise import Noise, Uncalibrated
 from modelrollout.api import intents
 from modelrollout.api.spec import ModelRolloutSpec, Version
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.domain import looking
-from modelrollout.domain.observed import Look, Observed
+from modelrollout.domain import distributions, looking
+from modelrollout.domain.observed import Distribution, Look, Observed
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import contract, providers
 from modelrollout.routing.contract import Reference
@@ -100,6 +100,7 @@ class Observer:
             traffic=provider.read(subject.rollout, routes, others=others),
             look=look,
             noise=await self._noise(subject, sightings, look),
+            distributions=await self._distributions(subject, sightings, look),
             problem=subject.problem,
             scrape_interval_s=scrape_interval_s,
         )
@@ -186,6 +187,33 @@ class Observer:
         }
         namespace = subject.live["metadata"]["namespace"]
         return await self._sources.look(subject.spec, namespace=namespace, window=window, arms=arms)
+
+    async def _distributions(
+        self, subject: Subject, sightings: Mapping[str, Sighting], look: Look | None
+    ) -> Mapping[str, Distribution]:
+        """Whole latency distributions of the present weight, every few looks that came through."""
+        if look is None or look.down is not None:
+            return {}
+        analysis, status = subject.spec.analysis, subject.status
+        window = distributions.due(
+            status,
+            look.end,
+            candidate=status.candidate.name if status.candidate else "",
+            stable=looking.baseline(status),
+            warm_up_s=analysis.warm_up,
+            interval_s=analysis.interval,
+        )
+        if window is None:
+            return {}
+        arms = {
+            version.name: _arm(version, sightings[version.name])
+            for version in subject.spec.versions
+            if version.name in {window.candidate, window.stable}
+        }
+        namespace = subject.live["metadata"]["namespace"]
+        return await self._sources.distributions(
+            subject.spec, namespace=namespace, window=window, arms=arms
+        )
 
     async def _noise(
         self, subject: Subject, sightings: Mapping[str, Sighting], look: Look | None

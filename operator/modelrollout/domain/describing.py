@@ -2,7 +2,7 @@
 
 import math
 
-from modelrollout.analysis.verdicts import Because, Bounds, Judgement, Verdict
+from modelrollout.analysis.verdicts import Because, Bounds, Judgement, SpreadFrom, Verdict
 from modelrollout.api import scalars
 from modelrollout.api.spec import Metric, ModelRolloutSpec, Role
 from modelrollout.api.status import MetricStatus, ModelRolloutStatus, Rollout
@@ -31,6 +31,7 @@ def row(
     down: bool,
     rollout: Rollout,
     calibration: str = "",
+    distribution: str = "",
 ) -> MetricStatus:
     """One metric as a row of the status."""
     is_share = metric.mean is None
@@ -50,9 +51,22 @@ def row(
         interval=_interval(effect, name),
         samples=f"{judgement.candidate_trials:,} / {judgement.stable_trials:,}",
         threshold=_threshold(metric, judgement),
-        noise=calibration[:256],
+        noise=(calibration or _spread(metric, judgement))[:256],
+        distribution=distribution[:256],
         message=sentence(metric, judgement, problem=problem, rollout=rollout)[:1024],
     )
+
+
+def _spread(metric: Metric, judgement: Judgement) -> str:
+    """Where the spread of a mean is known from, which its error rates rest on."""
+    match judgement.spread_from:
+        case None:
+            return ""
+        case SpreadFrom.LOOKS:
+            return "spread known from look to look only: it takes twenty looks"
+        case SpreadFrom.SQUARES:
+            is_binned = metric.mean is not None and metric.mean.squares is None
+            return f"spread known from {'buckets of a histogram' if is_binned else 'squares'}"
 
 
 def _value(value: float | None, *, is_share: bool) -> str:

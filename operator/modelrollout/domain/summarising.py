@@ -41,6 +41,8 @@ def renew(turn: Pass) -> None:
 
 def _message(turn: Pass) -> str:
     phase = phase_of(turn.status)
+    if phase is Phase.SERVING and turn.status.ab_test and turn.status.ab_test.report:
+        return conditions.ready(turn)
     if phase is Phase.SERVING:
         trouble = guarding.stable_trouble(turn) or programming.trouble(turn)
         return trouble.sentence if trouble else f"{turn.status.stable} serves"

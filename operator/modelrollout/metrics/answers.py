@@ -155,7 +155,19 @@ class Table:
 
     def grown(self, number: int, began: Mapping[str, float]) -> float | None:
         """How much a part grew; None when no series of it has a value inside the window."""
-        series = self.parts[number]
+        return self._grown(number, self.parts[number], began)
+
+    def grown_by(self, label: str, number: int, began: Mapping[str, float]) -> dict[str, float]:
+        """How much a part grew, apart for each value of a label; those without a value left out."""
+        apart: dict[str, dict[Labels, Series]] = {}
+        for labels, one in self.parts[number].items():
+            apart.setdefault(dict(labels).get(label, ""), {})[labels] = one
+        found = {value: self._grown(number, series, began) for value, series in apart.items()}
+        return {value: grown for value, grown in found.items() if grown is not None}
+
+    def _grown(
+        self, number: int, series: Mapping[Labels, Series], began: Mapping[str, float]
+    ) -> float | None:
         if all(one.end is None for one in series.values()):
             return None
         self._expect_no_fall(number)

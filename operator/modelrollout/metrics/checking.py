@@ -35,6 +35,10 @@ def _source(
         )
     if metric.latency is not None:
         return _plain(metric.name, metric.latency.histogram)
+    if metric.mean is not None and metric.mean.histogram is not None:
+        reason = _plain(metric.name, metric.mean.histogram)
+        if reason is not None:
+            return reason
     for part in parts.of(metric):
         if (reason := _raw(part, facts)) is not None:
             return reason
@@ -48,7 +52,7 @@ def _plain(metric: str, text: str) -> Reason | None:
         sentence = f"{metric}: the histogram {text!r} is no selector: {problem}"
         return Reason(Code.BAD_SELECTOR, sentence)
     if any(matcher.label == "le" for matcher in found.matchers):
-        sentence = f"{metric}: the histogram {text!r} selects a bucket; write `threshold` instead"
+        sentence = f"{metric}: the histogram {text!r} selects one bucket; leave `le` out"
         return Reason(Code.BAD_SELECTOR, sentence)
     return None
 

@@ -26,6 +26,7 @@ class Quantity(StrEnum):
     COUNT = "count"
     SUM = "sum"
     SQUARES = "squares"
+    BUCKETS = "buckets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,22 @@ def _parts(metric: Metric) -> Iterator[Part]:
         yield Part(metric.name, Quantity.COUNT, metric.mean.count)
         if metric.mean.squares is not None:
             yield Part(metric.name, Quantity.SQUARES, metric.mean.squares)
+        elif metric.mean.histogram is not None:
+            yield from _buckets(metric.name, metric.mean.histogram)
+
+
+def shape(metric: Metric) -> Sequence[Part]:
+    """All buckets of a latency metric: more than decisions rest on, for people to look at."""
+    return tuple(_buckets(metric.name, metric.latency.histogram)) if metric.latency else ()
+
+
+def _buckets(name: str, histogram: str) -> Iterator[Part]:
+    try:
+        selector = selectors.parsed(histogram)
+    except selectors.SelectorError:
+        return  # refused by `checking`, as that of a latency is
+    base = selector.name.removesuffix("_bucket")
+    yield Part(name, Quantity.BUCKETS, str(selector.named(f"{base}_bucket")))
 
 
 def _of_latency(name: str, latency: Latency) -> Iterator[Part]:

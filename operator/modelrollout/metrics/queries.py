@@ -6,7 +6,7 @@ were reset; only for their targets are single samples read, by a further query.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -131,6 +131,7 @@ def asked(
     window: Window,
     seen: Mapping[str, ArmSeen],
     facts: SourceFacts,
+    of: Callable[[Metric], Sequence[Part]] = parts.of,
 ) -> Question:
     """What is asked of one source for one look.
 
@@ -141,6 +142,7 @@ def asked(
         window: the look, with the names of both versions.
         seen: what is known of them.
         facts: of the source.
+        of: the parts of a metric that are wanted.
     """
     fixed = selectors.equal(facts.matchers)
     wanted = []
@@ -150,7 +152,7 @@ def asked(
             if version not in seen:
                 continue
             own = arms.matchers(arm, namespace=namespace, version=version, seen=seen[version])
-            wanted += [Wanted(part, version, (*own, *fixed)) for part in parts.of(metric)]
+            wanted += [Wanted(part, version, (*own, *fixed)) for part in of(metric)]
     return Question(tuple(wanted), window, 1.5 * facts.scrape_interval_s)
 
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from modelrollout.analysis import moments
 from modelrollout.analysis.counts import Counts, MeanCounts, RateCounts
+from modelrollout.analysis.histograms import Histogram
 from modelrollout.api.spec import Metric
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.metrics.answers import AnswerError, Table
@@ -56,9 +58,41 @@ def read(found: Table, metric: Metric, version: str, *, began: Mapping[str, floa
         if _is_stale(grown):
             sentence = f"{metric.name}: {version} has no fresh value in this look; is it scraped?"
             return Read(problem=Reason(Code.NO_DATA, sentence))
+        if Quantity.BUCKETS in numbers:
+            buckets = histogram(found, numbers[Quantity.BUCKETS], began=began)
+            grown[Quantity.SQUARES] = _squares(buckets, grown[Quantity.SUM] or 0.0)
         return Read(counts=_counts(metric, grown))
     except ValueError as problem:
         return Read(problem=Reason(Code.BAD_SELECTOR, f"{metric.name}, {version}: {problem}"))
+
+
+def histogram(found: Table, number: int, *, began: Mapping[str, float]) -> Histogram | None:
+    """What all buckets of a part grew by together; None without any.
+
+    Raises:
+        ValueError: on buckets that cannot be those of one histogram.
+    """
+    grown = found.grown_by("le", number, began)
+    if not grown:
+        return None
+    bounds = sorted((_bound(le), _whole(count)) for le, count in grown.items())
+    # The buckets of one scrape belong together, those of several pods need not: a bound that only
+    # some pods export makes the sum fall, and is refused by the histogram itself.
+    return Histogram(tuple(bound for bound, _ in bounds), tuple(count for _, count in bounds))
+
+
+def _bound(le: str) -> float:
+    try:
+        return float(le)
+    except ValueError:
+        raise AnswerError(f"expected bounds of buckets as numbers, found le={le!r}") from None
+
+
+def _squares(buckets: Histogram | None, total: float) -> float | None:
+    """The sum of squares that the buckets speak for, around the exact mean."""
+    if buckets is None or not buckets.total:
+        return None
+    return moments.squares(buckets, total=total)
 
 
 def _silent(found: Table, numbers: Mapping[Quantity, int]) -> int | None:

@@ -48,7 +48,7 @@ def rate(events: str, **more: Any) -> dict[str, Any]:
             {"name": "slow", "latency": {"histogram": 'h{le="1"}', "threshold": "1s"}},
             PLAIN,
             Code.BAD_SELECTOR,
-            "write `threshold` instead",
+            "leave `le` out",
         ),
         (
             rate("e", arm={"label": "x", "pattern": "{what}"}),

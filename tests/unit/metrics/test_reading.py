@@ -283,3 +283,26 @@ def test_one_look_is_one_query_with_every_part_marked() -> None:
     assert text.count('"__part__"') == 2 * 2 * 3
     assert 't{namespace="ml",service="fraud-v2",cluster="eu"}[30000ms] @ 1030.000' in text
     assert 't{namespace="ml",service="fraud-v2",cluster="eu"}[300000ms] @ 1000.000' in text
+
+
+BUCKETS = {"name": "rating", "mean": {"sum": "s", "count": "n", "histogram": "rating"}}
+
+
+def test_where_nobody_exports_squares_buckets_tell_the_spread() -> None:
+    vector = [value("0s", "0"), value("0e", "10"), value("1s", "0"), value("1e", "10")]
+    for le, count in (("1", "5"), ("3.0", "10"), ("+Inf", "10")):
+        vector += [value("2s", "0", le=le), value("2e", count, le=le)]
+    counts = read(BUCKETS, *vector).counts
+    # Five values in (0, 1], five in (1, 3], mean 1: middles 0.5 and 2, widths 1 and 2.
+    variance = (0.25 + 1.0) / 2 + (1.0 / 12 + 4.0 / 12) / 2
+    assert isinstance(counts, MeanCounts)
+    assert counts.squares == pytest.approx(10 * (variance + 1.0))
+
+
+def test_buckets_of_pods_that_do_not_fit_together_are_refused() -> None:
+    vector = [value("0s", "0"), value("0e", "10"), value("1s", "0"), value("1e", "10")]
+    for le, count in (("1", "5"), ("2", "3"), ("+Inf", "10")):
+        vector += [value("2s", "0", le=le), value("2e", count, le=le)]
+    problem = read(BUCKETS, *vector).problem
+    assert problem is not None
+    assert "cumulative" in problem.sentence

@@ -36,7 +36,19 @@ class Eligibility(StrEnum):
     NO_ID = "no_id"
     NOT_SAMPLED = "not_sampled"
     QUEUE_FULL = "queue_full"
-    """Seen by fronts alone."""
+    """No room for one more. From here on: seen by fronts alone."""
+    BYTES_FULL = "bytes_full"
+    """No room for its body, or for the answer that came with it."""
+    DUPLICATE = "duplicate"
+    """Its id was seen just now: the first one counts."""
+    CUT_OFF = "cut_off"
+    """The copy, or the user's answer, was not complete."""
+    STALE = "stale"
+    """It waited too long for a free hand."""
+    STOPPED = "stopped"
+    """The front was told to end."""
+    BROKEN = "comparer_error"
+    """Comparing met a bug of its own."""
 
 
 @dataclass(frozen=True, slots=True)

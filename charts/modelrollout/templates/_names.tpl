@@ -65,12 +65,32 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [modelrollout.dev]
   resources: [modelrollouts/status]
   verbs: [patch]
+{{- if .Values.providers.gatewayAPI }}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [grpcroutes]
   verbs: [get, list, watch, patch]
+- apiGroups: [inference.networking.k8s.io]
+  resources: [inferencepools]
+  verbs: [get, list, watch]
+{{- end }}
+{{- if .Values.providers.service }}
+- apiGroups: [""]
+  resources: [services]
+  verbs: [create, patch, delete]
+{{- end }}
+{{- if .Values.providers.traefik }}
+- apiGroups: [traefik.io]
+  resources: [traefikservices]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
+{{- if .Values.providers.istio }}
+- apiGroups: [networking.istio.io]
+  resources: [virtualservices]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
 - apiGroups: [""]
   resources: [services, pods]
   verbs: [get, list, watch]

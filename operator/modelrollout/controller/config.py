@@ -28,6 +28,20 @@ class LeaseName(_Part):
     name: str
 
 
+class Providers(_Part):
+    """Which providers of traffic the operator has the rights for."""
+
+    gateway_api: bool = Field(default=True, alias="gatewayAPI")
+    service: bool = True
+    traefik: bool = True
+    istio: bool = True
+
+    @property
+    def off(self) -> frozenset[str]:
+        """The fields of `spec.traffic` that no rollout may use."""
+        return frozenset(name for name, is_on in self if not is_on)
+
+
 class Config(_Part):
     """What the administrator decides.
 
@@ -36,6 +50,7 @@ class Config(_Part):
         port: of health and metrics.
         lease: of the leader.
         verified_intents: an admission policy vouches for the names of people who give intents.
+        providers: of traffic, that rollouts may name.
         sources: of metrics, by name.
     """
 
@@ -43,6 +58,7 @@ class Config(_Part):
     port: int = Field(default=8080, ge=0, le=65535)
     lease: LeaseName
     verified_intents: bool = False
+    providers: Providers = Providers()
     sources: tuple[SourceConfig, ...] = ()
 
     @classmethod

@@ -7,7 +7,7 @@ since every output follows from spec and stored decision.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -61,11 +61,12 @@ class Reconciler:
         recorder: Recorder,
         queue: Queue,
         instruments: Instruments,
+        providers_off: Collection[str],
         now: Callable[[], float],
     ) -> None:
         self._apiserver, self._observer, self._sources = apiserver, observer, sources
         self._recorder, self._queue, self._instruments = recorder, queue, instruments
-        self._now = now
+        self._now, self._off = now, providers_off
         self._read: dict[Key, Read] = {}
         self.index, self.claims = Index(), Claims()
 
@@ -127,6 +128,9 @@ class Reconciler:
             return None, Reason(Code.INVALID_SPEC, sentence)
         except metrics.MetricError as problem:
             return None, Reason(Code.INVALID_SPEC, str(problem))
+        if (off := providers.switched_off(spec, self._off)) is not None:
+            # Without rights nothing can be read, so nothing more can be said.
+            return None, off
         return spec, capabilities.refusal(spec) or metrics.check(spec, self._sources.facts())
 
     def _note(self, key: Key, live: Json, spec: ModelRolloutSpec | None) -> None:

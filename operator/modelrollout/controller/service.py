@@ -67,6 +67,7 @@ class Service:
             recorder=self._recorder,
             queue=self._queue,
             instruments=self._instruments,
+            providers_off=config.providers.off,
             now=clock.now,
         )
         self._health = Health(self._instruments, live=self._live, ready=self._ready)
@@ -97,6 +98,7 @@ class Service:
                     self._reconciler.index,
                     known=self._informed,
                     route_changed=self._observer.route_changed,
+                    providers_off=self._config.providers.off,
                 ),
                 settings=watching.settings(),
                 stop_flag=self._stop,

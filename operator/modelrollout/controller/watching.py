@@ -3,7 +3,7 @@
 Events are hints. Every pass reads the objects it decides on; a sweep repairs what no event told.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final
 
 import kopf
@@ -12,19 +12,14 @@ from modelrollout.adapters import informed, kinds
 from modelrollout.adapters.informed import Informed
 from modelrollout.controller.index import Index
 from modelrollout.controller.queue import Queue
-from modelrollout.routing import generated
+from modelrollout.routing import generated, providers
 from modelrollout.routing.contract import Kind
 
 Json = dict[str, Any]
 
 _LONGEST_PAUSE_S: Final = 30.0
 _DELETED: Final = "DELETED"
-_WATCHED: Final = (
-    kinds.SERVICE,
-    kinds.HTTP_ROUTE,
-    kinds.GRPC_ROUTE,
-    *kinds.WORKLOADS.values(),
-)
+_WATCHED: Final = (kinds.SERVICE, *kinds.WORKLOADS.values())
 
 
 class Backoffs:
@@ -55,7 +50,12 @@ def settings() -> kopf.OperatorSettings:
 
 
 def registry(
-    queue: Queue, index: Index, *, known: Informed, route_changed: Callable[[], None]
+    queue: Queue,
+    index: Index,
+    *,
+    known: Informed,
+    route_changed: Callable[[], None],
+    providers_off: Collection[str],
 ) -> kopf.OperatorRegistry:
     """The handlers: each turns a changed object into keys.
 
@@ -64,6 +64,8 @@ def registry(
         index: knows which rollouts an object concerns.
         known: keeps what the watches bring.
         route_changed: called when a route changed that no rollout of ours generated.
+        providers_off: fields of `spec.traffic` that the operator has no rights for. A kind that is
+            not installed is passed over until the next start.
     """
     made = kopf.OperatorRegistry()
     kopf.on.login(registry=made)(_login)
@@ -84,10 +86,17 @@ def registry(
         if not generated.is_generated(body):
             route_changed()
 
-    _on(kinds.HTTP_ROUTE, made, "foreign")(foreign)
+    if "gateway_api" not in providers_off:
+        _on(kinds.HTTP_ROUTE, made, "foreign")(foreign)
     _on(kinds.ROLLOUT, made)(rollout)
     _on(kinds.SLICE, made)(endpoints)
-    for kind in _WATCHED:
+    routed = (
+        kind
+        for name, found in providers.WATCHED.items()
+        if name not in providers_off
+        for kind in found
+    )
+    for kind in (*_WATCHED, *routed):
         _on(kind, made)(_named(kind, queue, index, known))
     return made
 

@@ -38,6 +38,12 @@ class Ask:
     field: str
 
 
+def offered(provider: Provider) -> frozenset[str]:
+    """What a provider can do; who shares traffic can also switch it."""
+    implied = {"switch"} if "weights" in provider.capabilities else set()
+    return provider.capabilities | implied
+
+
 def asked(spec: ModelRolloutSpec) -> tuple[Ask, ...]:
     """Everything that a spec asks of its provider, with the first field that does."""
     found: dict[str, Ask] = {}
@@ -50,7 +56,7 @@ def refusal(spec: ModelRolloutSpec) -> Reason | None:
     """Why the provider cannot do what the rollout asks; None when it can."""
     provider = providers.chosen(spec)
     for ask in asked(spec):
-        if ask.capability not in provider.capabilities:
+        if ask.capability not in offered(provider):
             return Reason(Code.UNSUPPORTED, _sentence(ask, provider))
         if ask.capability == "mirror" and (where := _of_the_user(spec)):
             return Reason(
@@ -63,7 +69,7 @@ def refusal(spec: ModelRolloutSpec) -> Reason | None:
 
 def _sentence(ask: Ask, provider: Provider) -> str:
     can = sorted(
-        other.name for other in providers.PROVIDERS.values() if ask.capability in other.capabilities
+        other.name for other in providers.PROVIDERS.values() if ask.capability in offered(other)
     )
     others = f"spec.traffic.{' or '.join(can)} can" if can else "no provider can"
     instead = ""

@@ -1,11 +1,12 @@
 """The one table of traffic providers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from modelrollout.api.spec import ModelRolloutSpec
-from modelrollout.routing import gateway_api, istio, service_switch, traefik
-from modelrollout.routing.contract import Provider
+from modelrollout.domain.reasons import Code, Reason
+from modelrollout.routing import backends, gateway_api, istio, service_switch, traefik
+from modelrollout.routing.contract import Kind, Provider
 
 PROVIDERS: Final[Mapping[str, Provider]] = {
     "gateway_api": gateway_api.GatewayApi(),
@@ -22,3 +23,25 @@ def chosen(spec: ModelRolloutSpec) -> Provider:
         if getattr(spec.traffic, name) is not None:
             return provider
     raise ValueError(f"expected spec.traffic to name one of {', '.join(PROVIDERS)}, found none")
+
+
+WATCHED: Final[Mapping[str, Sequence[Kind]]] = {
+    "gateway_api": (gateway_api.HTTP_ROUTE, gateway_api.GRPC_ROUTE, backends.INFERENCE_POOL),
+    "traefik": (traefik.SERVICE,),
+    "istio": (istio.VIRTUAL_SERVICE,),
+}
+"""Kinds beside Services whose changes wake a rollout, by provider."""
+
+
+def switched_off(spec: ModelRolloutSpec, off: Collection[str]) -> Reason | None:
+    """Why the administrator's configuration does not let a rollout use its provider."""
+    for name, provider in PROVIDERS.items():
+        if getattr(spec.traffic, name) is None or name not in off:
+            continue
+        allowed = ", ".join(one.name for key, one in PROVIDERS.items() if key not in off)
+        return Reason(
+            Code.UNSUPPORTED,
+            f"spec.traffic.{provider.name} is switched off in this cluster: use one of {allowed}, "
+            f"or let the administrator set `providers.{provider.name}: true` in the chart",
+        )
+    return None

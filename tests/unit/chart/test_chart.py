@@ -28,7 +28,15 @@ NEEDED = {
     ("apps", "deployments"): {"get", "list", "watch"},
     ("apps", "statefulsets"): {"get", "list", "watch"},
     ("events.k8s.io", "events"): {"create", "patch"},
+    ("inference.networking.k8s.io", "inferencepools"): {"get", "list", "watch"},
 }
+WRITES = {"get", "list", "watch", "create", "patch", "delete"}
+OF_PROVIDERS = {
+    "service": {("", "services"): WRITES},
+    "traefik": {("traefik.io", "traefikservices"): WRITES},
+    "istio": {("networking.istio.io", "virtualservices"): WRITES},
+}
+OF_GATEWAY_API = {key for key in NEEDED if key[0].endswith(".networking.k8s.io")}
 
 
 def granted(role: Json) -> dict[tuple[str, str], set[str]]:
@@ -58,6 +66,22 @@ def test_helm_finds_nothing_to_complain_about() -> None:
 def test_the_operator_has_the_rights_it_needs_and_no_others() -> None:
     role = named(render(), "ClusterRole", "modelrollout")
     assert granted(role) == NEEDED
+
+
+@pytest.mark.parametrize("provider", OF_PROVIDERS)
+def test_a_provider_brings_its_own_rights_and_no_others(provider: str) -> None:
+    objects = render({"providers": {provider: True}})
+    assert granted(named(objects, "ClusterRole", "modelrollout")) == {
+        **NEEDED,
+        **OF_PROVIDERS[provider],
+    }
+    assert configuration(objects)["providers"][provider] is True
+    assert configuration(render())["providers"][provider] is False
+
+
+def test_without_the_gateway_api_its_rights_are_gone() -> None:
+    role = named(render({"providers": {"gatewayAPI": False}}), "ClusterRole", "modelrollout")
+    assert granted(role).keys() == NEEDED.keys() - OF_GATEWAY_API
 
 
 def test_with_scope_namespace_the_same_rights_hold_in_each_namespace_only() -> None:
@@ -234,6 +258,7 @@ def test_two_namespaced_releases_share_no_name() -> None:
         ({"replicas": 0}, "replicas"),
         ({"image": {"digest": "latest"}}, "digest"),
         ({"port": 80}, "port"),
+        ({"providers": {"nginx": True}}, "nginx"),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -90,5 +90,5 @@ def test_the_documentation_has_the_table_that_the_providers_claim() -> None:
         for row in rows
         if row[0].startswith("`") and len(row) == len(head)
     }
-    wanted = {one.name: set(one.capabilities) for one in providers.PROVIDERS.values()}
+    wanted = {one.name: set(capabilities.offered(one)) for one in providers.PROVIDERS.values()}
     assert found == wanted

@@ -52,6 +52,7 @@ class TrafficSeen:
         writer: field manager that last changed our weights, when it was not us.
         written_at: when `writer` did, seconds since the epoch (0.0 when unknown).
         preview: the version that the preview host leads to; "" for none.
+        preview_at: where the preview is reached, as a URL, where it has no host of its own.
         recorded_stable: the stable version that the generated route carries as an annotation.
         recorded_uid: uid of the rollout that wrote the annotations.
     """
@@ -64,6 +65,7 @@ class TrafficSeen:
     writer: str = ""
     written_at: float = 0.0
     preview: str = ""
+    preview_at: str = ""
     recorded_stable: str = ""
     recorded_uid: str = ""
 

@@ -24,9 +24,10 @@ def wanted(turn: Pass) -> str:
 
 def address(turn: Pass) -> str:
     """Where people find the candidate, as a URL; "" while they do not."""
-    shown = turn.status.decision.preview
+    if not turn.status.decision.preview:
+        return ""
     host = turn.spec.strategy.preview_host
-    return f"http://{host}" if shown and host else ""
+    return turn.observed.traffic.preview_at or (f"http://{host}" if host else "")
 
 
 def trouble(turn: Pass) -> Reason | None:
@@ -34,6 +35,6 @@ def trouble(turn: Pass) -> Reason | None:
     decided, seen = turn.status.decision.preview, turn.observed.traffic.preview
     if decided == seen:
         return None
-    host = turn.spec.strategy.preview_host
+    host = turn.spec.strategy.preview_host or "the preview"
     sentence = f"{host} does not lead to {decided} yet" if decided else "the preview still stands"
     return Reason(Code.NOT_PROGRAMMED, sentence)

@@ -49,7 +49,7 @@ class PreviewStep:
     host: str
 
     def __str__(self) -> str:
-        return f"preview at {self.host}"
+        return f"preview at {self.host}" if self.host else "preview"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,9 @@ def compiled(spec: ModelRolloutSpec, *, chosen: Sequence[int] = ()) -> tuple[Ste
     """
     strategy = spec.strategy
     if strategy.blue_green is not None:
-        return _of_blue_green(strategy.blue_green)
+        # A switch of a Service shows the preview by a Service beside it: no host is needed.
+        shows = strategy.blue_green.preview_host is not None or spec.traffic.service is not None
+        return _of_blue_green(strategy.blue_green, shows=shows)
     steps = (
         _of_written(strategy.steps)
         if strategy.steps is not None
@@ -148,11 +150,11 @@ def _of_canary(canary: Canary, *, chosen: Sequence[int]) -> tuple[Step, ...]:
     return tuple(WeightStep(share, length_s) for share in shares)
 
 
-def _of_blue_green(asked: BlueGreen) -> tuple[Step, ...]:
+def _of_blue_green(asked: BlueGreen, *, shows: bool) -> tuple[Step, ...]:
     """Preview, check, approval, overlap: those that are asked for. The switch is the promotion."""
     made: list[Step] = []
-    if asked.preview_host is not None:
-        made.append(PreviewStep(0, asked.preview_host))
+    if shows:
+        made.append(PreviewStep(0, asked.preview_host or ""))
     if asked.smoke_test is not None:
         made.append(_check_of(asked.smoke_test, share=0))
     if asked.approval or not (made or asked.overlap):

@@ -86,6 +86,7 @@ class Rollout:
         spec: its spec (traffic, versions).
         site: what the administrator decided.
         created: when it was created, seconds since the epoch.
+        previewed: a preview stands by the stored status, whatever the spec says by now.
     """
 
     namespace: str
@@ -94,6 +95,7 @@ class Rollout:
     spec: ModelRolloutSpec
     site: Site = Site()
     created: int = 0
+    previewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from modelrollout.api.spec import GatewayAPI
 from modelrollout.domain.observed import TrafficSeen
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import acceptance, generated, owned, shadows
+from modelrollout.routing import acceptance, generated, marks, owned, preview_route, shadows
 from modelrollout.routing.contract import Change, Desired, Kind, Reference, Rollout
 
 Json = Mapping[str, Any]
@@ -29,19 +29,15 @@ class GatewayApi:
     capabilities = frozenset({"weights", "switch", "preview", "inferencePool"})
 
     def needs(self, rollout: Rollout) -> Sequence[Reference]:
-        """The routes: the generated one, or those that the user named."""
-        named = _asked(rollout).routes
-        if not named:
-            return (_generated(rollout),)
-        return tuple(
-            Reference(_KINDS[route.kind], rollout.namespace, route.name) for route in named
-        )
+        """The routes: the generated one, or those that the user named, and that of a preview."""
+        shows = rollout.previewed or bool(rollout.spec.strategy.preview_host)
+        return (*_routes(rollout), *((_preview(rollout),) if shows else ()))
 
     def read(
         self, rollout: Rollout, live: Mapping[Reference, Json], *, others: Sequence[Json]
     ) -> TrafficSeen:
         """What the routes say now; rules that disagree block nothing, since `render` mends them."""
-        wanted = self.needs(rollout)
+        wanted = _routes(rollout)
         absent = [reference for reference in wanted if reference not in live]
         if absent:
             return _absent(rollout, absent[0])
@@ -51,11 +47,13 @@ class GatewayApi:
         else:
             split, problem = generated.split(rollout, routes[0])
             problem = problem or shadows.shadow(rollout, routes[0], others)
-        accepted = acceptance.of(routes)
+        shown = [live[_preview(rollout)]] if _preview(rollout) in live else []
+        accepted = acceptance.of([*routes, *shown])
         writer, written_at = acceptance.last_writer(routes)
         notes = _notes(rollout, routes[0])
         return TrafficSeen(
             exists=True,
+            preview=marks.previewed(rollout, live),
             shares=split,
             programmed=accepted.programmed and problem is None,
             problem=problem or accepted.problem,
@@ -70,20 +68,24 @@ class GatewayApi:
         self, rollout: Rollout, desired: Desired, live: Mapping[Reference, Json]
     ) -> Sequence[Change]:
         """The writes that lead to the desired split; none when it holds."""
-        wanted = self.needs(rollout)
+        wanted, shown = _routes(rollout), _previewed(rollout, desired, live)
         if not _asked(rollout).routes:
-            return generated.render(rollout, desired, wanted[0], live.get(wanted[0]))
+            made = generated.render(rollout, desired, wanted[0], live.get(wanted[0]))
+            return (*made, *shown)
         changes: list[Change] = []
         for reference in wanted:
             if reference in live:
                 changes += owned.render(rollout, desired, reference, live[reference])
-        return changes
+        return [*changes, *shown]
 
     def remove(self, rollout: Rollout, live: Mapping[Reference, Json]) -> Sequence[Change]:
-        """Deletes the generated route; a user's route stays."""
-        if _asked(rollout).routes:
-            return ()
-        return generated.remove(rollout, _generated(rollout), live.get(_generated(rollout)))
+        """Deletes the generated route and the preview; a user's route stays."""
+        made = [_preview(rollout)]
+        if not _asked(rollout).routes:
+            made.append(_generated(rollout))
+        return tuple(
+            change for one in made for change in generated.remove(rollout, one, live.get(one))
+        )
 
 
 def _asked(rollout: Rollout) -> GatewayAPI:
@@ -91,6 +93,32 @@ def _asked(rollout: Rollout) -> GatewayAPI:
     if asked is None:
         raise ValueError("expected spec.traffic.gatewayAPI, found another provider")
     return asked
+
+
+def _routes(rollout: Rollout) -> Sequence[Reference]:
+    named = _asked(rollout).routes
+    if not named:
+        return (_generated(rollout),)
+    return tuple(Reference(_KINDS[route.kind], rollout.namespace, route.name) for route in named)
+
+
+def _preview(rollout: Rollout) -> Reference:
+    return Reference(HTTP_ROUTE, rollout.namespace, marks.preview(rollout))
+
+
+def _previewed(
+    rollout: Rollout, desired: Desired, live: Mapping[Reference, Json]
+) -> Sequence[Change]:
+    """The preview's route, on the gateways of the rollout's own or of the user's first."""
+    asked, target = _asked(rollout), _preview(rollout)
+    first = live.get(_routes(rollout)[0]) or {}
+    parents: Sequence[Json] = [
+        parent.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for parent in asked.parent_refs
+    ] or (first.get("spec") or {}).get("parentRefs", ())
+    return preview_route.render(
+        rollout, desired, target, live.get(target), asked=asked, parents=parents
+    )
 
 
 def _generated(rollout: Rollout) -> Reference:

@@ -13,6 +13,7 @@ Json = Mapping[str, Any]
 STABLE: Final = "modelrollout.dev/stable"
 UID: Final = "modelrollout.dev/uid"
 DECISION: Final = "modelrollout.dev/decision"
+PREVIEW: Final = "modelrollout.dev/preview"
 ROLLOUT: Final = "modelrollout.dev/rollout"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 OURS: Final = "modelrollout"
@@ -159,10 +160,12 @@ def _rule(rollout: Rollout, asked: GatewayAPI, desired: Desired) -> dict[str, An
     ]
     if not serving:
         raise ValueError(f"expected at least one version with a share, found {desired.shares}")
-    rule: dict[str, Any] = {
-        "matches": [_match(match) for match in asked.matches or [Match()]],
-        "backendRefs": serving,
-    }
+    return {**conditions(asked), "backendRefs": serving}
+
+
+def conditions(asked: GatewayAPI) -> dict[str, Any]:
+    """Which requests a rule takes, and how long they may last."""
+    rule: dict[str, Any] = {"matches": [_match(match) for match in asked.matches or [Match()]]}
     if asked.timeouts is not None and (timeouts := _timeouts(asked.timeouts)):
         rule["timeouts"] = timeouts
     return rule

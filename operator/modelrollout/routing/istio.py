@@ -53,6 +53,7 @@ class VirtualServices:
         writer, written_at = acceptance.last_writer(services)
         return TrafficSeen(
             exists=True,
+            preview=marks.previewed(rollout, live),
             shares=split,
             programmed=problem is None,
             problem=problem,

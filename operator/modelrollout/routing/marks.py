@@ -18,6 +18,15 @@ def preview(rollout: Rollout) -> str:
     return f"{rollout.name}-preview"
 
 
+def previewed(rollout: Rollout, live: Mapping[Reference, Json]) -> str:
+    """The version that the preview leads to, as noted on its object; "" while there is none."""
+    for reference, found in live.items():
+        if reference.name == preview(rollout) and generated.is_of(rollout, found):
+            notes = found["metadata"].get("annotations") or {}
+            return str(notes.get(generated.PREVIEW, ""))
+    return ""
+
+
 def applied(
     rollout: Rollout, desired: Desired, target: Reference, *, spec: Json, live: Json | None
 ) -> Sequence[Change]:
@@ -34,6 +43,7 @@ def applied(
                 generated.STABLE: desired.stable,
                 generated.UID: rollout.uid,
                 generated.DECISION: str(desired.sequence),
+                **({generated.PREVIEW: desired.preview} if desired.preview else {}),
             },
         },
         "spec": dict(spec),

@@ -49,6 +49,8 @@ class Switch:
         writer, written_at = acceptance.last_writer([service], field="f:selector")
         return TrafficSeen(
             exists=True,
+            preview=marks.previewed(rollout, live),
+            preview_at=_address(rollout, service),
             shares={found[0]: scalars.PARTS} if found else None,
             programmed=problem is None,
             problem=problem,
@@ -112,6 +114,13 @@ def _preview(
     ]
     spec = {"selector": dict(wanted), "ports": ports}
     return marks.applied(rollout, desired, target, spec=spec, live=there)
+
+
+def _address(rollout: Rollout, service: Json) -> str:
+    """Where the preview is reached within the cluster: it has the ports that clients call."""
+    ports = (service.get("spec") or {}).get("ports") or ()
+    port = f":{ports[0]['port']}" if ports else ""
+    return f"http://{marks.preview(rollout)}.{rollout.namespace}{port}"
 
 
 def _asked(rollout: Rollout) -> ServiceSwitch:

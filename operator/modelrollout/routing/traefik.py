@@ -52,6 +52,7 @@ class Weighted:
         writer, written_at = acceptance.last_writer(read)
         return TrafficSeen(
             exists=True,
+            preview=marks.previewed(rollout, live),
             shares=split,
             programmed=problem is None,
             problem=problem,

@@ -7,7 +7,7 @@ from the rates of each version with a fixed seed, so that a story is the same ev
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from modelrollout.domain.observed import (
     Observed,
     Pair,
     TrafficSeen,
+    UserPair,
     VersionSeen,
 )
 from modelrollout.domain.plan import plan
@@ -33,6 +34,9 @@ from modelrollout.domain.reasons import Code, Reason
 
 START = 1_800_000_000.0
 SCRAPE_S = 2.0
+BUCKETS = 100
+USERS_SPREAD = 0.1
+"""How much the buckets of users differ, whatever model they meet."""
 
 
 @dataclass
@@ -199,20 +203,45 @@ class World:
         if not self.source_up:
             down = Reason(Code.SOURCE_DOWN, "default does not answer: connection refused")
             return Look(window.start, window.end, down=down)
-        pairs, problems = {}, {}
+        first, *others = (
+            self._look_of(arm, window) for arm in (window.candidate, *window.others)
+        )
+        return replace(first, others=dict(zip(window.others, others, strict=True)))
+
+    def _look_of(self, candidate: str, window: Window) -> Look:
+        pairs, problems, users = {}, {}, {}
         for metric in self.spec.analysis.metrics:
             arms = {
                 arm: self._counts(metric, version, window)
-                for arm, version in (("candidate", window.candidate), ("stable", window.stable))
+                for arm, version in (("candidate", candidate), ("stable", window.stable))
             }
             pairs[metric.name] = Pair(arms["candidate"], arms["stable"])
             absent = [
-                name for name in (window.candidate, window.stable) if self._absent(metric, name)
+                name for name in (candidate, window.stable) if self._absent(metric, name)
             ]
             if absent:
                 sentence = f"no series of {metric.name} for {absent[0]}"
                 problems[metric.name] = Reason(Code.NO_SERIES, sentence)
-        return Look(window.start, window.end, pairs, problems)
+            if metric.buckets is not None and not absent:
+                sums = [self._users(metric, name, window) for name in (candidate, window.stable)]
+                users[metric.name] = UserPair(*sums)
+        return Look(window.start, window.end, pairs, problems, users=users)
+
+    def _users(self, metric: Metric, version: str, window: Window) -> dict[str, tuple[float, float]]:
+        """Sums by hash bucket of users, who differ: each bucket has a value of its own."""
+        counts = self._counts(metric, version, window)
+        if not isinstance(counts, MeanCounts):
+            return {}
+        own = np.random.default_rng([self.seed, 4711]).normal(0.0, USERS_SPREAD, BUCKETS)
+        draw = np.random.default_rng([self.seed, sum(version.encode()), int(window.end * 10)])
+        each = draw.multinomial(counts.count, [1.0 / BUCKETS] * BUCKETS)
+        value = self.versions[version].rates.get(metric.name, 0.0)
+        sums = each * (value + own) + draw.normal(0.0, 1.0, BUCKETS) * np.sqrt(each)
+        return {
+            str(bucket): (float(sums[bucket]), float(each[bucket]))
+            for bucket in range(BUCKETS)
+            if each[bucket]
+        }
 
     def _absent(self, metric: Metric, version: str) -> bool:
         return (metric.name, version) in self.missing

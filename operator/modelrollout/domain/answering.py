@@ -7,6 +7,7 @@ from modelrollout.api.intents import Intent, Kind
 from modelrollout.api.status import Acknowledged
 from modelrollout.domain import book as books
 from modelrollout.domain import ending
+from modelrollout.domain.ab_testing import closing
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code
 from modelrollout.domain.transitions import Phase
@@ -70,6 +71,10 @@ def _who(intent: Intent) -> str:
 
 
 def _abort(turn: Pass, intent: Intent) -> str:
+    if turn.phase is Phase.TESTING:
+        sentence = f"the A/B test was aborted by {_who(intent)}"
+        closing.close(turn, closing.ABORTED, code=Code.ABORTED, sentence=sentence)
+        return "aborted"
     if turn.phase not in {*_UNDER_WAY, Phase.BAKING}:
         return _ignored(turn, intent, "abort: no rollout is under way")
     back = turn.status.previous or turn.status.stable

@@ -63,16 +63,24 @@ def _ready(turn: Pass) -> tuple[Truth, Reason]:
         return "False", turn.refused
     if phase is Phase.ROLLED_BACK:
         return "False", rejected(turn)
-    if phase is not Phase.SERVING:
+    if phase not in {Phase.SERVING, Phase.TESTING}:
         return "False", progress(turn)
     if (trouble := programming.trouble(turn)) is not None:
         return "False", trouble
-    return "True", _served(turn)
+    return "True", progress(turn) if phase is Phase.TESTING else _served(turn)
+
+
+def ready(turn: Pass) -> str:
+    """Whether the target serves, in words."""
+    return _ready(turn)[1].sentence
 
 
 def _served(turn: Pass) -> Reason:
-    history = turn.status.history
-    stable = turn.status.stable
+    history, stable, test = turn.status.history, turn.status.stable, turn.status.ab_test
+    if test is not None and test.overrules == turn.spec.target and history:
+        return Reason(Code.AB_TEST_PROMOTED, f"{stable} serves: {history[-1].message}")
+    if history and test is not None and test.report and history[-1].outcome == "Reported":
+        return Reason(Code.AB_TEST_REPORTED, f"{stable} serves; {test.report.message}")
     if history and stable and history[-1].outcome == "Promoted":
         return Reason(Code.PROMOTED, f"{stable} serves")
     return Reason(Code.INITIAL_DEPLOYMENT if not history else Code.RETURNED, f"{stable} serves")
@@ -114,7 +122,7 @@ def _reconciling(turn: Pass) -> Reason | None:
     phase = phase_of(turn.status)
     if turn.refused is not None or phase in {Phase.ROLLED_BACK, Phase.UNDECIDED}:
         return None
-    if phase is Phase.SERVING:
+    if phase in {Phase.SERVING, Phase.TESTING}:
         return programming.trouble(turn)
     return progress(turn)
 
@@ -150,7 +158,7 @@ def _metrics(turn: Pass) -> tuple[Truth, Reason]:
     if look is not None and look.down is not None:
         return "False", look.down
     old = next((c for c in turn.status.conditions if c.type == "MetricsAvailable"), None)
-    if turn.status.rollout is None:
+    if turn.status.rollout is None and phase_of(turn.status) is not Phase.TESTING:
         return "Unknown", Reason(Code.NOT_LOOKING, "no rollout is under way")
     if look is not None:
         return _of_look(turn)
@@ -185,9 +193,9 @@ def _stable_changed(turn: Pass) -> tuple[Truth, Reason]:
 
 def _promoted(turn: Pass) -> tuple[Truth, Reason]:
     stable = turn.status.stable
-    if stable is not None and stable.name == turn.spec.target:
+    if stable is not None and stable.name == turn.target:
         return "True", _fine(Code.PROMOTED, f"{stable} is in service")
-    return "False", _fine(Code.UNDECIDED, f"{stable} is in service, target is {turn.spec.target}")
+    return "False", _fine(Code.UNDECIDED, f"{stable} is in service, target is {turn.target}")
 
 
 def _paused(turn: Pass) -> Reason | None:

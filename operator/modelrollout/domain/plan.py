@@ -24,6 +24,7 @@ from modelrollout.domain import (
     ticking,
     waking,
 )
+from modelrollout.domain.ab_testing import running as ab_testing
 from modelrollout.domain.observed import Observed
 from modelrollout.domain.passing import Pass, phase_of
 from modelrollout.domain.planned import Plan
@@ -76,10 +77,15 @@ def refuse(now: float, status: ModelRolloutStatus, reason: Reason, observed: Obs
 def _pursue(turn: Pass) -> None:
     targeting.adopt(turn)
     ticking.tick(turn)
+    ab_testing.follow(turn)
     targeting.follow(turn)
     programming.follow(turn)
     guarding.alert_stable(turn)
     match phase_of(turn.status):
+        case Phase.TESTING:
+            answering.answer(turn)
+            if phase_of(turn.status) is Phase.TESTING:
+                ab_testing.under_way(turn)
         case Phase.STARTING:
             answering.answer(turn)
             if phase_of(turn.status) is Phase.STARTING:
@@ -94,7 +100,9 @@ def _pursue(turn: Pass) -> None:
     if turn.phase is Phase.BAKING and stepping.bake_is_over(turn):
         summarising.rows(turn)
         ending.finish(turn)
-    turn.put_shares(splitting.shares(turn), preview=previewing.wanted(turn))
+    is_test = turn.phase is Phase.TESTING
+    shares = ab_testing.shares(turn) if is_test else splitting.shares(turn)
+    turn.put_shares(shares, preview=previewing.wanted(turn))
 
 
 def _drain(turn: Pass) -> None:
@@ -129,7 +137,8 @@ def _finalizer(turn: Pass) -> bool:
     """While traffic differs from rest, or may still do so, a deletion must wait for us."""
     decision = turn.status.decision
     returning = decision.confirmed_at is None and decision.sequence > 1
-    return turn.status.rollout is not None or returning or turn.spec.deletion_policy == "Delete"
+    under_way = turn.status.rollout is not None or turn.phase is Phase.TESTING
+    return under_way or returning or turn.spec.deletion_policy == "Delete"
 
 
 def _between_fights(turn: Pass) -> bool:

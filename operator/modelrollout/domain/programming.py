@@ -16,7 +16,7 @@ FIGHT_PAUSE_S = 60.0
 """How seldom weights are put back while somebody keeps fighting."""
 _COARSEST = 50
 """Parts by which a route with small weights may miss the split: half a percent."""
-_COUNTED = frozenset({Phase.STEPPING, Phase.WAITING, Phase.UNDECIDED, Phase.BAKING})
+_COUNTED = frozenset({Phase.TESTING, Phase.STEPPING, Phase.WAITING, Phase.UNDECIDED, Phase.BAKING})
 
 
 def follow(turn: Pass) -> None:

@@ -74,7 +74,8 @@ def leaves_traffic(turn: Pass) -> bool:
     stable = turn.status.stable
     if stable is None or turn.written(stable.name) is None:
         return True
-    return turn.status.rollout is None and turn.refused != _at_the_door(turn)
+    under_way = turn.status.rollout is not None or turn.phase is Phase.TESTING
+    return not under_way and turn.refused != _at_the_door(turn)
 
 
 def _at_the_door(turn: Pass) -> Reason | None:
@@ -101,12 +102,12 @@ def is_at_the_door(turn: Pass) -> bool:
     stable = turn.status.stable
     if stable is None:
         return True
-    at_rest = turn.phase in {Phase.SERVING, Phase.ROLLED_BACK}
-    return at_rest and stable.name != turn.spec.target
+    at_rest = turn.phase in {Phase.SERVING, Phase.TESTING, Phase.ROLLED_BACK}
+    return at_rest and stable.name != turn.target
 
 
 def _backend(turn: Pass) -> Reason | None:
-    name, seen = turn.spec.target, turn.seen(turn.spec.target)
+    name, seen = turn.target, turn.seen(turn.target)
     version = turn.written(name)
     if version is None:
         return None

@@ -50,9 +50,9 @@ def _serving(turn: Pass) -> tuple[str, Code, str]:
         return name, Code.ADOPTED, f"{name} is stable: the route says so, its status was lost"
     shares = {name: share for name, share in (traffic.shares or {}).items() if name in names}
     if shares and max(shares.values()) > 0:
-        name = max(shares, key=lambda version: (shares[version], version != turn.spec.target))
+        name = max(shares, key=lambda version: (shares[version], version != turn.target))
         return name, Code.ADOPTED, f"{name} is stable: the route serves it already"
-    target = turn.spec.target
+    target = turn.target
     return target, Code.INITIAL_DEPLOYMENT, f"{target} serves: nothing served before"
 
 
@@ -69,7 +69,7 @@ def follow(turn: Pass) -> None:
             _in_bake(turn)
         case Phase.STARTING | Phase.STEPPING | Phase.WAITING | Phase.UNDECIDED:
             _under_way(turn)
-        case Phase.PENDING | Phase.DRAINING | Phase.TERMINATING:
+        case Phase.PENDING | Phase.TESTING | Phase.DRAINING | Phase.TERMINATING:
             pass
 
 
@@ -102,7 +102,7 @@ def notice_stable(turn: Pass) -> None:
         f"({stable.revision} -> {seen}): nothing has judged it",
         warning=True,
     )
-    if turn.status.rollout is not None:
+    if turn.status.rollout is not None or turn.phase is Phase.TESTING:
         turn.forget_look()
     if turn.phase is Phase.BAKING:  # evidence and rejection belong to the revision that serves now
         turn.put(candidate=turn.status.stable)
@@ -111,13 +111,13 @@ def notice_stable(turn: Pass) -> None:
 
 def _from_rest(turn: Pass) -> None:
     stable = turn.status.stable
-    if stable is not None and turn.spec.target != stable.name and turn.refused is None:
+    if stable is not None and turn.target != stable.name and turn.refused is None:
         _start_or_refuse(turn)
 
 
 def _start_or_refuse(turn: Pass) -> None:
     """The target is new, or has come back: a rejected one pays for its next try, or had all."""
-    candidate = turn.identity(turn.spec.target)
+    candidate = turn.identity(turn.target)
     entry = turn.rejection(candidate)
     tries = entry.tries if entry else 1
     if entry is not None and not entry.lifted and tries >= MOST_TRIES:
@@ -134,12 +134,12 @@ def _from_rejection(turn: Pass) -> None:
         return
     entry = turn.rejection(rejected)
     stable = turn.status.stable
-    if stable is not None and turn.spec.target == stable.name:
+    if stable is not None and turn.target == stable.name:
         turn.move(Trigger.TARGET_IS_STABLE)
         turn.put(candidate=None)
         turn.tell(Code.RETURNED, f"target is {stable.name} again, which serves")
         return
-    changed = turn.spec.target != rejected.name or _revised(turn, rejected)
+    changed = turn.target != rejected.name or _revised(turn, rejected)
     if turn.refused is None and (changed or (entry is not None and entry.lifted)):
         _start_or_refuse(turn)
 
@@ -148,7 +148,7 @@ def _under_way(turn: Pass) -> None:
     candidate, stable = turn.status.candidate, turn.status.stable
     if candidate is None or stable is None:
         return
-    target = turn.spec.target
+    target = turn.target
     if target == stable.name:
         sentence = f"target is {stable.name} again: {candidate} returns its traffic"
         ending.end(turn, Ending.RETURNED, code=Code.RETURNED, sentence=sentence)
@@ -175,15 +175,15 @@ def _revised(turn: Pass, identity: Identity) -> bool:
 
 def _in_bake(turn: Pass) -> None:
     stable, previous = turn.status.stable, turn.status.previous
-    if stable is None or turn.spec.target == stable.name:
+    if stable is None or turn.target == stable.name:
         return
-    if previous is not None and turn.spec.target == previous.name:
+    if previous is not None and turn.target == previous.name:
         sentence = f"target is {previous.name} again, still warm from the bake"
         ending.end(turn, Ending.RETURNED, code=Code.RETURNED, sentence=sentence)
         return
     if turn.refused is not None:
         return
-    turn.tell(Code.SUPERSEDED, f"the bake of {stable} ends: the new target is {turn.spec.target}")
+    turn.tell(Code.SUPERSEDED, f"the bake of {stable} ends: the new target is {turn.target}")
     ending.finish(turn)
     _start_or_refuse(turn)
 

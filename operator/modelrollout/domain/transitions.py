@@ -18,6 +18,7 @@ class Phase(StrEnum):
 
     PENDING = "Pending"
     SERVING = "Serving"
+    TESTING = "Testing"
     STARTING = "Starting"
     STEPPING = "Stepping"
     WAITING = "Waiting"
@@ -31,6 +32,7 @@ class Phase(StrEnum):
 PHASES: Final[dict[Phase, str]] = {
     Phase.PENDING: "nothing serves yet",
     Phase.SERVING: "at rest: the target serves",
+    Phase.TESTING: "an A/B test is under way; the target serves beside its arms",
     Phase.STARTING: "the candidate gets ready; it has no traffic",
     Phase.STEPPING: "at a weight step",
     Phase.WAITING: "at a pause of the plan",
@@ -46,6 +48,8 @@ class Trigger(StrEnum):
     """What makes a rollout move; in words in `TRIGGERS`."""
 
     ADOPT = "adopt"
+    TEST = "test"
+    TEST_OVER = "test over"
     START = "start"
     READY = "candidate ready"
     ADVANCE = "advance"
@@ -64,6 +68,8 @@ class Trigger(StrEnum):
 
 TRIGGERS: Final[dict[Trigger, str]] = {
     Trigger.ADOPT: "it is found out who serves: the route says so, else the target itself",
+    Trigger.TEST: "an A/B test is written that has not run yet, and the target serves",
+    Trigger.TEST_OVER: "its time is up, it is aborted, or another target or test takes its place",
     Trigger.START: "the target is another version than stable",
     Trigger.READY: "candidate, routes and metrics are ready, and the first step is a weight",
     Trigger.ADVANCE: "the step has been served, every metric has data, and no harm shows",
@@ -85,6 +91,8 @@ _UNDER_WAY: Final = (Phase.STARTING, Phase.STEPPING, Phase.WAITING, Phase.UNDECI
 TABLE: Final[dict[tuple[Phase, Trigger], Phase]] = {
     (Phase.PENDING, Trigger.ADOPT): Phase.SERVING,
     (Phase.SERVING, Trigger.START): Phase.STARTING,
+    (Phase.SERVING, Trigger.TEST): Phase.TESTING,
+    (Phase.TESTING, Trigger.TEST_OVER): Phase.SERVING,
     (Phase.SERVING, Trigger.REJECTED): Phase.ROLLED_BACK,  # its tries are used up
     (Phase.STARTING, Trigger.READY): Phase.STEPPING,
     (Phase.STARTING, Trigger.PAUSE_STEP): Phase.WAITING,

@@ -29,6 +29,8 @@ def at(turn: Pass, *, written: ModelRolloutStatus) -> float | None:
     if refusing.leaves_traffic(turn):
         return None
     due = _at_rest(turn) if turn.status.rollout is None else _under_way(turn)
+    if turn.phase is Phase.TESTING:
+        due += [*_look(turn), turn.test.clock_at + turn.spec.analysis.interval]
     if written.rollout is not None:
         due.append(beat(written, interval_s=turn.spec.analysis.interval))
     if turn.moves:

@@ -1,0 +1,1 @@
+"""The observer as a process, with real model servers and a real Envoy on loopback."""

@@ -21,6 +21,7 @@ _CONTROLLERS = (
     "deployment-controller",
     "replicaset-controller",
     "endpointslice-controller",
+    "job-controller",
     "garbage-collector-controller",
     "namespace-controller",
     "serviceaccount-controller",

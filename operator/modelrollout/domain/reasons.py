@@ -69,6 +69,11 @@ class Code(StrEnum):
     SMOKE_TEST_UNUSABLE = "SmokeTestUnusable"
     SMOKE_TEST_FAILED = "SmokeTestFailed"
     SWITCHED = "Switched"
+    # Replicas
+    REPLICAS_OWNED = "ReplicasOwned"
+    PARKED = "Parked"
+    UNPARKED = "Unparked"
+    STABLE_MAY_SHRINK = "StableMayShrink"
     # Traffic
     PROGRAMMED = "Programmed"
     NOT_PROGRAMMED = "NotProgrammed"

@@ -1,0 +1,48 @@
+"""What a plan asks for beside traffic: smoke tests made, workloads scaled, autoscalers held.
+
+It comes after the traffic was written, and a refusal is told on the rollout: nothing of it may
+keep traffic from where it was decided.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from modelrollout.adapters import jobs
+from modelrollout.adapters.apiserver import ApiError, Apiserver
+from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.domain.planned import Event, EventType, Plan
+from modelrollout.domain.reasons import Code, Reason
+
+Json = dict[str, Any]
+
+
+async def perform(
+    apiserver: Apiserver,
+    plan: Plan,
+    *,
+    rollout: Json,
+    spec: ModelRolloutSpec,
+    tell: Callable[[Event], None],
+) -> None:
+    """Everything beside traffic, each part tried whatever became of the others.
+
+    Raises:
+        ApiError: the first that was not a refusal, to be tried again.
+    """
+    parts: Sequence[tuple[Awaitable[None], Code, str]] = (
+        (
+            jobs.make(apiserver, plan.jobs, rollout=rollout, spec=spec),
+            Code.SMOKE_TEST_UNUSABLE,
+            "the apiserver refuses the smoke test",
+        ),
+    )
+    failed: list[ApiError] = []
+    for part, code, what in parts:
+        try:
+            await part
+        except ApiError as problem:
+            failed.append(problem)
+            if not (problem.is_passing or problem.is_conflict):
+                tell(Event(EventType.WARNING, Reason(code, f"{what}: {problem}")))
+    if failed:
+        raise failed[0]

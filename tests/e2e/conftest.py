@@ -39,7 +39,8 @@ def install(cluster: handle.Cluster) -> None:
         faulty.source(mode): faulty.url(mode) for mode in faulty.MODES
     }
     named = [f"{name}={url}" for name, url in sources.items()]
-    command = [sys.executable, "-m", "examples.demo.installing", *named]
+    others = ("router", "service", "traefik", "istio")
+    command = [sys.executable, "-m", "examples.demo.installing", *others, *named]
     made = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert made.returncode == 0, made.stderr
     kubectl.must(

@@ -110,6 +110,8 @@ def claims_of(namespace: str, spec: ModelRolloutSpec) -> frozenset[Claim]:
 def _of_providers(namespace: str, traffic: Traffic) -> Iterable[Claim]:
     if traffic.service is not None:
         yield ("Service", namespace, traffic.service.name)
+    if traffic.router is not None and traffic.router.service is not None:
+        yield ("Service", namespace, traffic.router.service)
     if traffic.traefik is not None and traffic.traefik.service is not None:
         yield ("TraefikService", namespace, traffic.traefik.service)
     if traffic.istio is not None:

@@ -35,11 +35,30 @@ class Providers(_Part):
     service: bool = True
     traefik: bool = True
     istio: bool = True
+    router: bool = True
 
     @property
     def off(self) -> frozenset[str]:
         """The fields of `spec.traffic` that no rollout may use."""
         return frozenset(name for name, is_on in self if not is_on)
+
+
+class RouterSettings(_Part):
+    """How the operator runs routers; no tenant chooses an image or an address.
+
+    Attributes:
+        image: of Envoy, with a shell in it.
+        xds: where Envoys ask the operator, as host:port.
+        port: where the operator listens for them.
+        observer: where copies of requests go, as host:port; "" for nowhere.
+        pull_secrets: names of Secrets, in the rollout's namespace, to pull the image with.
+    """
+
+    image: str
+    xds: str
+    port: int = Field(default=18000, ge=0, le=65535)
+    observer: str = ""
+    pull_secrets: tuple[str, ...] = ()
 
 
 class Config(_Part):
@@ -51,6 +70,10 @@ class Config(_Part):
         lease: of the leader.
         verified_intents: an admission policy vouches for the names of people who give intents.
         providers: of traffic, that rollouts may name.
+        smoke_tests: Jobs may be made.
+        park_old: workloads may be scaled.
+        hold_autoscalers: the minimum of an autoscaler may be changed.
+        router: how routers are run; without it rollouts may not name that provider.
         sources: of metrics, by name.
     """
 
@@ -59,7 +82,16 @@ class Config(_Part):
     lease: LeaseName
     verified_intents: bool = False
     providers: Providers = Providers()
+    smoke_tests: bool = False
+    park_old: bool = False
+    hold_autoscalers: bool = False
+    router: RouterSettings | None = None
     sources: tuple[SourceConfig, ...] = ()
+
+    @property
+    def providers_off(self) -> frozenset[str]:
+        """The fields of `spec.traffic` that no rollout may use."""
+        return self.providers.off | (frozenset() if self.router else {"router"})
 
     @classmethod
     def read(cls, file: Path) -> Self:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from modelrollout import metrics
-from modelrollout.adapters import history, kinds, versions
+from modelrollout.adapters import history, jobs, kinds, versions
 from modelrollout.adapters.apiserver import Apiserver, path_to
 from modelrollout.adapters.informed import Informed
 from modelrollout.adapters.prometheus import Sources
@@ -17,10 +17,12 @@ from modelrollout.analysis.noise import Noise, Uncalibrated
 from modelrollout.api import intents
 from modelrollout.api.spec import ModelRolloutSpec, Version
 from modelrollout.api.status import ModelRolloutStatus
+from modelrollout.controller.routers import Routers
 from modelrollout.domain import distributions, looking
-from modelrollout.domain.observed import Distribution, Look, Observed
+from modelrollout.domain.observed import CheckSeen, Distribution, Look, Observed
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import contract, providers
+from modelrollout.routing.router import edition
 from modelrollout.routing.contract import Reference
 
 Json = dict[str, Any]
@@ -38,18 +40,33 @@ class Subject:
         spec: its spec, its metrics resolved.
         status: its status as stored.
         problem: what only code can see and what makes it unacceptable.
+        site: what the administrator decided for its router.
     """
 
     live: Json
     spec: ModelRolloutSpec
     status: ModelRolloutStatus
     problem: Reason | None = None
+    site: contract.Site = contract.Site()
+
+    @property
+    def is_deleted(self) -> bool:
+        """Somebody asked for its deletion."""
+        return "deletionTimestamp" in self.live["metadata"]
 
     @property
     def rollout(self) -> contract.Rollout:
         """The rollout as routing knows it."""
         metadata = self.live["metadata"]
-        return contract.Rollout(metadata["namespace"], metadata["name"], metadata["uid"], self.spec)
+        return contract.Rollout(
+            metadata["namespace"],
+            metadata["name"],
+            metadata["uid"],
+            self.spec,
+            previewed=bool(self.status.decision.preview),
+            site=self.site,
+            created=edition.created(metadata),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +86,13 @@ class Observer:
         sources: Sources,
         *,
         informed: Informed,
+        routers: Routers,
         namespaces: Sequence[str],
         verified_intents: bool,
     ) -> None:
         self._apiserver, self._sources, self._informed = apiserver, sources, informed
         self._namespaces, self._verified = namespaces, verified_intents
+        self._routers = routers
         self._routes: tuple[float, list[Json]] = (-math.inf, [])
         self._routes_changed_at = 0.0
         self._reading_routes = asyncio.Lock()
@@ -101,6 +120,7 @@ class Observer:
             look=look,
             noise=await self._noise(subject, sightings, look),
             distributions=await self._distributions(subject, sightings, look),
+            check=await self._check(subject),
             problem=subject.problem,
             scrape_interval_s=scrape_interval_s,
         )
@@ -137,14 +157,28 @@ class Observer:
 
     async def _live(self, subject: Subject) -> dict[Reference, Json]:
         wanted = providers.chosen(subject.spec).needs(subject.rollout)
-        found = await asyncio.gather(
-            *(self._apiserver.get(path_to(reference)) for reference in wanted)
+        found, answers = await asyncio.gather(
+            asyncio.gather(*(self._apiserver.get(path_to(reference)) for reference in wanted)),
+            self._routers.answers(subject.rollout),
         )
-        return {
+        objects = {
             reference: route
             for reference, route in zip(wanted, found, strict=True)
             if route is not None
         }
+        return {**objects, **answers}
+
+    async def _check(self, subject: Subject) -> CheckSeen | None:
+        """The smoke test, from the pass that may start a rollout until the switch."""
+        checks, status = subject.spec.strategy.checks, subject.status
+        rollout = status.rollout
+        moves = status.stable is not None and status.stable.name != subject.spec.target
+        is_needed = moves if rollout is None else rollout.promoted_at is None
+        if not checks or not is_needed or subject.problem is not None:
+            return None
+        job = rollout.check.job if rollout is not None and rollout.check is not None else ""
+        namespace = subject.live["metadata"]["namespace"]
+        return await jobs.sight(self._apiserver, checks, namespace=namespace, job=job)
 
     async def _others(self, subject: Subject) -> list[Json]:
         """All routes, while ours is not confirmed: one of them may stand before it."""
@@ -183,7 +217,7 @@ class Observer:
         arms = {
             version.name: _arm(version, sightings[version.name])
             for version in subject.spec.versions
-            if version.name in {window.candidate, window.stable}
+            if version.name in window.versions
         }
         namespace = subject.live["metadata"]["namespace"]
         return await self._sources.look(subject.spec, namespace=namespace, window=window, arms=arms)

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -20,17 +21,21 @@ from modelrollout.adapters.prometheus import Sources
 from modelrollout.api import misfits
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import SCHEMA_VERSION, ModelRolloutStatus, to_object
+from modelrollout.controller import besides
 from modelrollout.controller.claims import Claims
 from modelrollout.controller.index import Index, names_of
 from modelrollout.controller.instruments import Instruments
 from modelrollout.controller.observing import Observer, Sight, Subject
 from modelrollout.controller.queue import Key, Queue
 from modelrollout.controller.recorder import Recorder
+from modelrollout.controller.rights import Rights
+from modelrollout.controller.routers import Routers
 from modelrollout.domain import plan as planning
 from modelrollout.domain.planned import Event, EventType, Plan
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import capabilities, contract, providers
 from modelrollout.routing.contract import Change, Verb
+from modelrollout.routing.router import naming
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +65,16 @@ class Reconciler:
         sources: Sources,
         recorder: Recorder,
         queue: Queue,
+        routers: Routers,
         instruments: Instruments,
         providers_off: Collection[str],
+        rights: Rights,
         now: Callable[[], float],
     ) -> None:
         self._apiserver, self._observer, self._sources = apiserver, observer, sources
         self._recorder, self._queue, self._instruments = recorder, queue, instruments
-        self._now, self._off = now, providers_off
+        self._routers = routers
+        self._now, self._off, self._rights = now, providers_off, rights
         self._read: dict[Key, Read] = {}
         self.index, self.claims = Index(), Claims()
 
@@ -90,7 +98,8 @@ class Reconciler:
             await self._carry_out(key, live, status, planning.refuse(now, status, reason, outline))
             return
         problem = read.problem or self.claims.conflict(key)
-        subject = Subject(live, read.spec, status, problem)
+        site = await self._routers.site(key, read.spec)
+        subject = Subject(live, read.spec, status, problem, site)
         sight = await self._observer.observe(subject, now=now)
         plan = planning.plan(now, read.spec, status, sight.observed)
         self._count_look(sight)
@@ -131,7 +140,8 @@ class Reconciler:
         if (off := providers.switched_off(spec, self._off)) is not None:
             # Without rights nothing can be read, so nothing more can be said.
             return None, off
-        return spec, capabilities.refusal(spec) or metrics.check(spec, self._sources.facts())
+        refusal = capabilities.refusal(spec) or self._rights.missing(spec)
+        return spec, refusal or metrics.check(spec, self._sources.facts())
 
     def _note(self, key: Key, live: Json, spec: ModelRolloutSpec | None) -> None:
         names = {("ModelRollout", *key)}
@@ -143,6 +153,8 @@ class Reconciler:
                 (one.kind.kind, one.namespace, one.name)
                 for one in providers.chosen(spec).needs(rollout)
             }
+            if spec.traffic.router is not None:
+                names.add((kinds.SLICE.kind, key[0], naming.name_of(rollout)))
             for other in self.claims.put(key, live, spec):
                 self._queue.add(other)
         self.index.put(key, names)
@@ -157,28 +169,40 @@ class Reconciler:
         subject: Subject | None = None,
         sight: Sight | None = None,
     ) -> None:
-        if plan.finalizer:
+        finalizer = plan.finalizer or (subject is not None and _outlives(subject))
+        if finalizer:
             live = await writing.put_finalizer(self._apiserver, live, wanted=True)
         if plan.status is not status:
             live = await writing.put_status(self._apiserver, live, to_object(plan.status))
             self.index.written[key] = live["metadata"]["resourceVersion"]
+            self._routers.shelf.put(live)
             if subject is not None:
                 # Once it is accepted, its claims come before those of anybody who is not.
                 self.claims.put(key, live, subject.spec)
         self._tell(live, plan.events)
         if subject is not None and sight is not None:
             await self._act(live, subject, sight, plan)
-        if not plan.finalizer:
+            await besides.perform(
+                self._apiserver,
+                plan,
+                rollout=live,
+                spec=subject.spec,
+                tell=partial(self._recorder.tell, live),
+            )
+        if not finalizer:
             await writing.put_finalizer(self._apiserver, live, wanted=False)
         self._queue.wake_at(key, plan.wake_at)
 
     async def _act(self, live: Json, subject: Subject, sight: Sight, plan: Plan) -> None:
         provider, changes = providers.chosen(subject.spec), list[Change]()
         if plan.shares is not None:
-            desired = contract.Desired(plan.shares, plan.stable, plan.status.decision.sequence)
+            sequence = plan.status.decision.sequence
+            desired = contract.Desired(plan.shares, plan.stable, sequence, preview=plan.preview)
             changes += provider.render(subject.rollout, desired, sight.routes)
         if plan.delete_route:
             changes = list(provider.remove(subject.rollout, sight.routes))
+        elif subject.is_deleted and not plan.finalizer:
+            changes += self._routers.retained(subject.rollout, plan.status, sight.routes)
         try:
             await writing.make(self._apiserver, changes)
         except ApiError as problem:
@@ -215,6 +239,11 @@ class Reconciler:
         look = sight.observed.look
         if look is not None:
             self._instruments.looks.labels("down" if look.down else "read").inc()
+
+
+def _outlives(subject: Subject) -> bool:
+    """Whether what it made must be told when it goes: nobody configures its router afterwards."""
+    return subject.spec.traffic.router is not None and not subject.is_deleted
 
 
 def _status(live: Json) -> ModelRolloutStatus:

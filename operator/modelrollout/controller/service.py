@@ -24,6 +24,8 @@ from modelrollout.controller.observing import Observer
 from modelrollout.controller.queue import Key, Queue
 from modelrollout.controller.reconciling import Reconciler
 from modelrollout.controller.recorder import Recorder
+from modelrollout.controller.rights import Rights
+from modelrollout.controller.routers import Routers
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +55,12 @@ class Service:
             identity=identity,
         )
         self._informed = Informed(apiserver)
+        self._routers = Routers(config, apiserver, self._informed, took_over=self._queue.add)
         self._observer = Observer(
             apiserver,
             self._sources,
             informed=self._informed,
+            routers=self._routers,
             namespaces=config.namespaces,
             verified_intents=config.verified_intents,
         )
@@ -67,7 +71,9 @@ class Service:
             recorder=self._recorder,
             queue=self._queue,
             instruments=self._instruments,
-            providers_off=config.providers.off,
+            routers=self._routers,
+            providers_off=config.providers_off,
+            rights=Rights(smoke_tests=config.smoke_tests, park_old=config.park_old),
             now=clock.now,
         )
         self._health = Health(self._instruments, live=self._live, ready=self._ready)
@@ -84,6 +90,7 @@ class Service:
             The exit status: 0 after a signal, 1 otherwise.
         """
         await self._health.start(self._config.port)
+        await self._routers.start()
         # kopf cancels at its end what was started after it, so our tasks come first.
         tasks = [
             asyncio.create_task(self._lead(), name="lead"),
@@ -98,7 +105,8 @@ class Service:
                     self._reconciler.index,
                     known=self._informed,
                     route_changed=self._observer.route_changed,
-                    providers_off=self._config.providers.off,
+                    routers=self._routers.shelf,
+                    providers_off=self._config.providers_off,
                 ),
                 settings=watching.settings(),
                 stop_flag=self._stop,
@@ -121,6 +129,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._elector.release()
+        await self._routers.stop()
         await self._sources.close()
         await self._health.stop()
         await self._apiserver.close()

@@ -14,6 +14,7 @@ from modelrollout.controller.index import Index
 from modelrollout.controller.queue import Queue
 from modelrollout.routing import generated, providers
 from modelrollout.routing.contract import Kind
+from modelrollout.xds.shelf import Shelf
 
 Json = dict[str, Any]
 
@@ -54,6 +55,7 @@ def registry(
     index: Index,
     *,
     known: Informed,
+    routers: Shelf,
     route_changed: Callable[[], None],
     providers_off: Collection[str],
 ) -> kopf.OperatorRegistry:
@@ -63,6 +65,7 @@ def registry(
         queue: gets the keys.
         index: knows which rollouts an object concerns.
         known: keeps what the watches bring.
+        routers: keeps the rollouts, for their Envoys.
         route_changed: called when a route changed that no rollout of ours generated.
         providers_off: fields of `spec.traffic` that the operator has no rights for. A kind that is
             not installed is passed over until the next start.
@@ -70,8 +73,12 @@ def registry(
     made = kopf.OperatorRegistry()
     kopf.on.login(registry=made)(_login)
 
-    async def rollout(namespace: str, name: str, body: Json, **_: object) -> None:
+    async def rollout(namespace: str, name: str, body: Json, event: Json, **_: object) -> None:
         key = (namespace, name)
+        if event["type"] == _DELETED:
+            routers.drop(key)
+        else:
+            routers.put(event["object"])
         if body["metadata"].get("resourceVersion") != index.written.get(key):
             queue.add(key)
 

@@ -7,9 +7,11 @@ from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import backends, gateway_api, istio, service_switch, traefik
 from modelrollout.routing.contract import Kind, Provider
+from modelrollout.routing.router import provider as router
 
 PROVIDERS: Final[Mapping[str, Provider]] = {
     "gateway_api": gateway_api.GatewayApi(),
+    "router": router.Router(),
     "service": service_switch.Switch(),
     "traefik": traefik.Weighted(),
     "istio": istio.VirtualServices(),

@@ -45,5 +45,9 @@ class Edition:
     @classmethod
     def of(cls, metadata: Mapping[str, Any], *, sequence: int) -> Self:
         """The edition of a rollout, by the metadata of its object."""
-        created = datetime.fromisoformat(str(metadata["creationTimestamp"]))
-        return cls(int(created.timestamp()), sequence, int(metadata.get("generation", 0)))
+        return cls(created(metadata), sequence, int(metadata.get("generation", 0)))
+
+
+def created(metadata: Mapping[str, Any]) -> int:
+    """When an object was created, seconds since the epoch."""
+    return int(datetime.fromisoformat(str(metadata["creationTimestamp"])).timestamp())

@@ -64,7 +64,14 @@ def wanted(
         namespace=namespace,
         name=name,
     )
-    return Wanted(namespace, spec, assignment, observer=observer)
+    return Wanted(
+        namespace,
+        spec,
+        assignment,
+        preview=status.decision.preview,
+        preview_host=spec.strategy.preview_host,
+        observer=observer,
+    )
 
 
 def of(live: Mapping[str, Any], *, observer: str = "") -> Snapshot | None:

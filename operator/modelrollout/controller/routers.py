@@ -1,0 +1,106 @@
+"""The routers as far as this process has to do with them: settings, tokens, serving, asking."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from modelrollout.adapters.apiserver import ApiError, Apiserver
+from modelrollout.adapters.envoys import Envoys
+from modelrollout.adapters.informed import Informed
+from modelrollout.adapters.keys import Keys
+from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.api.status import ModelRolloutStatus
+from modelrollout.controller.config import Config
+from modelrollout.controller.queue import Key
+from modelrollout.routing.contract import Change, Reference, Rollout, Site
+from modelrollout.routing.router import answers, credentials, naming, provider, snapshot
+from modelrollout.xds.serving import Discovery
+from modelrollout.xds.shelf import Shelf
+
+log = logging.getLogger(__name__)
+
+Json = Mapping[str, Any]
+
+
+class Routers:
+    """One replica's part in all routers."""
+
+    def __init__(
+        self,
+        config: Config,
+        apiserver: Apiserver,
+        informed: Informed,
+        *,
+        took_over: Callable[[Key], None],
+    ) -> None:
+        self._settings = config.router
+        self._keys = Keys(
+            apiserver, namespace=config.lease.namespace, name=f"{config.lease.name}-router"
+        )
+        self._envoys = Envoys(informed)
+        observer = config.router.observer if config.router else ""
+        self.shelf = Shelf(observer=observer)
+        self._discovery = Discovery(self.shelf, keyring=self._key, took_over=took_over)
+
+    async def start(self) -> None:
+        """Answers Envoys, where the administrator has switched the router on.
+
+        Raises:
+            OSError: when the port is taken.
+        """
+        if self._settings is not None:
+            await self._discovery.start(self._settings.port)
+
+    async def stop(self) -> None:
+        """Answers nobody any more."""
+        await self._discovery.stop()
+        await self._envoys.close()
+
+    async def site(self, key: Key, spec: ModelRolloutSpec) -> Site:
+        """What the administrator decided for the router of a rollout.
+
+        Raises:
+            ApiError: when the operator's key can neither be read nor made.
+        """
+        asked = self._settings
+        if asked is None or spec.traffic.router is None:
+            return Site()
+        secret = await self._keys.current()
+        if secret is None:
+            raise ApiError(0, "NoKey", "the key of the routers cannot be read yet")
+        return Site(
+            image=asked.image,
+            xds=asked.xds,
+            observer=asked.observer,
+            token=credentials.token(secret, namespace=key[0], name=key[1]),
+            pull_secrets=asked.pull_secrets,
+        )
+
+    async def answers(self, rollout: Rollout) -> dict[Reference, dict[str, Any]]:
+        """What the Envoys of a rollout say, as `read` and `render` take it.
+
+        Raises:
+            ApiError: when the apiserver does not say where they are.
+        """
+        if rollout.spec.traffic.router is None or not rollout.site.image:
+            return {}
+        told = await self._envoys.ask(rollout.namespace, naming.name_of(rollout))
+        return {answers.reference(rollout): {"answers": told}}
+
+    def retained(
+        self, rollout: Rollout, status: ModelRolloutStatus, live: Mapping[Reference, Json]
+    ) -> Sequence[Change]:
+        """The writes for a rollout that goes while its router stays."""
+        if rollout.spec.traffic.router is None or not status.decision.shares:
+            return ()
+        wanted = snapshot.wanted(
+            rollout.spec, status, namespace=rollout.namespace, name=rollout.name
+        )
+        return provider.retained(wanted, rollout, live)
+
+    async def _key(self) -> bytes | None:
+        try:
+            return await self._keys.current()
+        except ApiError as problem:
+            log.warning("the key of the routers cannot be read: %s", problem)
+            return None

@@ -1,0 +1,47 @@
+"""Names, labels and kinds of the objects that make up a router."""
+
+from typing import Final
+
+from modelrollout.routing import generated
+from modelrollout.routing.contract import Kind, Reference, Rollout
+
+DEPLOYMENT: Final = Kind("apps", "v1", "deployments", "Deployment")
+SERVICE: Final = Kind("", "v1", "services", "Service")
+CONFIG_MAP: Final = Kind("", "v1", "configmaps", "ConfigMap")
+SECRET: Final = Kind("", "v1", "secrets", "Secret")
+BUDGET: Final = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+
+CREDENTIAL: Final = "modelrollout.dev/credential"
+SHARES: Final = "modelrollout.dev/shares"
+PREVIEW: Final = "modelrollout.dev/preview"
+
+STATS_PORT: Final = 9902
+"""Of metrics, for Prometheus and the operator; the administration port is on loopback."""
+ADMIN_PORT: Final = 9901
+
+
+def name_of(rollout: Rollout) -> str:
+    """The name of all objects of a router: they differ in kind."""
+    return f"{rollout.name}-router"
+
+
+def reference(rollout: Rollout, kind: Kind) -> Reference:
+    """One of the objects that the operator makes."""
+    return Reference(kind, rollout.namespace, name_of(rollout))
+
+
+def selector(rollout: Rollout) -> dict[str, str]:
+    """What selects the Envoys of a rollout and nothing else."""
+    return {
+        "app.kubernetes.io/name": "modelrollout-router",
+        "app.kubernetes.io/instance": rollout.name,
+    }
+
+
+def labels(rollout: Rollout) -> dict[str, str]:
+    """What every object of a router carries."""
+    return {
+        **selector(rollout),
+        generated.MANAGED_BY: generated.OURS,
+        generated.ROLLOUT: rollout.name,
+    }

@@ -1,0 +1,1 @@
+"""What the router's Envoys ask for: thin serving of stored decisions, by every replica."""

@@ -182,6 +182,8 @@ class Observer:
 
     async def _others(self, subject: Subject) -> list[Json]:
         """All routes, while ours is not confirmed: one of them may stand before it."""
+        if subject.spec.traffic.gateway_api is None:
+            return []
         if subject.status.decision.confirmed_at is not None:
             return []
         async with self._reading_routes:

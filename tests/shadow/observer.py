@@ -74,14 +74,19 @@ class Observer:
                 samples[key] = sample.value
         return Counts(samples)
 
+    async def seen(self, least: int, *, within_s: float = 20.0) -> Counts:
+        """What it counted once so many requests were seen."""
+        async with asyncio.timeout(within_s):
+            while (counts := await self.counts()).of("seen_total") < least:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return counts
+
     async def settled(self, seen: int, *, within_s: float = 20.0) -> Counts:
         """What it counted once so many requests were seen and all of them have ended."""
         async with asyncio.timeout(within_s):
-            while True:
-                counts = await self.counts()
-                if counts.of("seen_total") >= seen and not counts.in_hand:
-                    return counts
+            while (counts := await self.seen(seen)).in_hand:  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.02)
+        return counts
 
     def memory_mib(self) -> float:
         """What the process holds now."""

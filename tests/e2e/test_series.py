@@ -20,7 +20,8 @@ import aiohttp
 import pytest
 
 from modelrollout import metrics
-from modelrollout.adapters.prometheus import SourceConfig, Sources
+from modelrollout.adapters.prometheus import Sources
+from modelrollout.adapters.source import SourceConfig
 from modelrollout.analysis.counts import MeanCounts, RateCounts
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain.observed import Look

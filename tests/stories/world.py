@@ -26,6 +26,7 @@ from modelrollout.domain.observed import (
     Pair,
     TrafficSeen,
     UserPair,
+    UserSums,
     VersionSeen,
 )
 from modelrollout.domain.plan import plan
@@ -203,9 +204,7 @@ class World:
         if not self.source_up:
             down = Reason(Code.SOURCE_DOWN, "default does not answer: connection refused")
             return Look(window.start, window.end, down=down)
-        first, *others = (
-            self._look_of(arm, window) for arm in (window.candidate, *window.others)
-        )
+        first, *others = (self._look_of(arm, window) for arm in (window.candidate, *window.others))
         return replace(first, others=dict(zip(window.others, others, strict=True)))
 
     def _look_of(self, candidate: str, window: Window) -> Look:
@@ -216,9 +215,7 @@ class World:
                 for arm, version in (("candidate", candidate), ("stable", window.stable))
             }
             pairs[metric.name] = Pair(arms["candidate"], arms["stable"])
-            absent = [
-                name for name in (candidate, window.stable) if self._absent(metric, name)
-            ]
+            absent = [name for name in (candidate, window.stable) if self._absent(metric, name)]
             if absent:
                 sentence = f"no series of {metric.name} for {absent[0]}"
                 problems[metric.name] = Reason(Code.NO_SERIES, sentence)
@@ -227,7 +224,7 @@ class World:
                 users[metric.name] = UserPair(*sums)
         return Look(window.start, window.end, pairs, problems, users=users)
 
-    def _users(self, metric: Metric, version: str, window: Window) -> dict[str, tuple[float, float]]:
+    def _users(self, metric: Metric, version: str, window: Window) -> UserSums:
         """Sums by hash bucket of users, who differ: each bucket has a value of its own."""
         counts = self._counts(metric, version, window)
         if not isinstance(counts, MeanCounts):

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from modelrollout.adapters.prometheus import RefusedError, Source, SourceError
+from modelrollout.adapters.source import RefusedError, Source, SourceError
 from modelrollout.analysis import calibrating
 from modelrollout.analysis.noise import HOUR, Noise, Uncalibrated
 from modelrollout.api.spec import Metric, ModelRolloutSpec

@@ -24,6 +24,7 @@ from modelrollout.domain import (
     ticking,
     waking,
 )
+from modelrollout.domain.ab_testing import following
 from modelrollout.domain.ab_testing import running as ab_testing
 from modelrollout.domain.observed import Observed
 from modelrollout.domain.passing import Pass, phase_of
@@ -77,7 +78,7 @@ def refuse(now: float, status: ModelRolloutStatus, reason: Reason, observed: Obs
 def _pursue(turn: Pass) -> None:
     targeting.adopt(turn)
     ticking.tick(turn)
-    ab_testing.follow(turn)
+    following.follow(turn)
     targeting.follow(turn)
     programming.follow(turn)
     guarding.alert_stable(turn)

@@ -148,7 +148,7 @@ def asked(
     wanted = []
     for metric in metrics:
         arm = metric.arm or spec.analysis.arm
-        for version in (window.candidate, window.stable):
+        for version in window.versions:
             if version not in seen:
                 continue
             own = arms.matchers(arm, namespace=namespace, version=version, seen=seen[version])

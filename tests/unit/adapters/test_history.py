@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from modelrollout.adapters import history, prometheus
-from modelrollout.adapters.prometheus import SourceConfig
+from modelrollout.adapters import history
+from modelrollout.adapters.source import Source, SourceConfig
 from modelrollout.analysis.noise import Noise, Uncalibrated
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.metrics.arms import ArmSeen
@@ -45,7 +45,7 @@ class FakePrometheus:
         return self.answer(self.asked[-1])
 
     async def noise(self) -> Noise | Uncalibrated:
-        source = prometheus.Source(SourceConfig(name="s", url=self.url, timeout=5.0))
+        source = Source(SourceConfig(name="s", url=self.url, timeout=5.0))
         try:
             return await history.noise_of(
                 source,
@@ -167,7 +167,7 @@ async def test_a_source_that_never_answers_keeps_no_rollout_waiting(
     source: FakePrometheus,
 ) -> None:
     source.answers.clear()
-    asked = prometheus.Source(SourceConfig(name="s", url=source.url, timeout=5.0))
+    asked = Source(SourceConfig(name="s", url=source.url, timeout=5.0))
     try:
         found = await history.noises(
             {"default": asked},

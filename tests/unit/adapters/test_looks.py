@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from modelrollout.adapters.prometheus import SourceConfig, Sources
+from modelrollout.adapters.prometheus import Sources
+from modelrollout.adapters.source import SourceConfig
 from modelrollout.analysis.counts import RateCounts
 from modelrollout.api.spec import ModelRolloutSpec
-from modelrollout.domain.observed import Look, Pair
+from modelrollout.domain.observed import Look, Pair, UserPair
 from modelrollout.domain.planned import Window
 from modelrollout.domain.reasons import Code
 from modelrollout.metrics.arms import ArmSeen
@@ -98,6 +99,31 @@ def counted(first: int, *, trials: tuple[str, str]) -> list[Json]:
 
 BOTH = [*counted(0, trials=("10", "50")), *counted(2, trials=("100", "400"))]
 PAIR = Pair(candidate=RateCounts(40, 3), stable=RateCounts(300, 3))
+
+
+async def test_a_look_at_several_arms_is_one_request_and_tells_them_apart(
+    source: FakePrometheus,
+) -> None:
+    versions = ("v1", "v2", "v3")
+    source.vector = [
+        one | {"metric": one["metric"] | {"bucket": "7"}}
+        for first, trials in ((0, ("10", "50")), (2, ("10", "30")), (4, ("100", "400")))
+        for one in counted(first, trials=trials)
+    ]
+    made = Sources([SourceConfig(name="default", url=source.url)])
+    look = await made.look(
+        spec(ERRORS | {"buckets": {}}),
+        namespace="ml",
+        window=Window(1000.0, 1030.0, "v2", "v1", others=("v3",)),
+        arms={name: ArmSeen(f"fraud-{name}", 80) for name in versions},
+    )
+    await made.close()
+
+    assert len(source.queries) == 1
+    assert look.pairs["errors"] == PAIR
+    assert look.others["v3"].pairs["errors"] == Pair(RateCounts(20, 3), RateCounts(300, 3))
+    assert look.users["errors"] == UserPair({"7": (3.0, 40.0)}, {"7": (3.0, 300.0)})
+    assert look.others["v3"].users["errors"].candidate == {"7": (3.0, 20.0)}
 
 
 async def test_a_look_is_one_request(source: FakePrometheus) -> None:

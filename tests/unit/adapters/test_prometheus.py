@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from aiohttp import web
 
-from modelrollout.adapters import prometheus
-from modelrollout.adapters.prometheus import SourceConfig, SourceError
+from modelrollout.adapters.source import Source, SourceConfig, SourceError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -25,13 +24,13 @@ async def _serve(handler: Handler) -> tuple[web.AppRunner, str]:
 @pytest.fixture
 async def ask() -> AsyncIterator[Callable[[Handler], Awaitable[object]]]:
     runners: list[web.AppRunner] = []
-    sources: list[prometheus.Source] = []
+    sources: list[Source] = []
 
     async def one(handler: Handler) -> object:
         runner, url = await _serve(handler)
         runners.append(runner)
         config = SourceConfig(name="s", url=url, timeout=1.0)
-        sources.append(prometheus.Source(config))
+        sources.append(Source(config))
         return await sources[-1].ask("up", at=1.0)
 
     yield one

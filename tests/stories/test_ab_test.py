@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from modelrollout.api.status import AbReport
 from modelrollout.assignment import assigning, hashing
 from tests.stories.world import World, at_rest, spec
 
@@ -48,6 +49,12 @@ def under_test(
     return world
 
 
+def reported(world: World) -> AbReport:
+    assert world.status.ab_test is not None
+    assert world.status.ab_test.report is not None
+    return world.status.ab_test.report
+
+
 def assigned(world: World) -> dict[str, str]:
     """Which version each user gets."""
     status = world.status
@@ -79,9 +86,8 @@ def test_the_arms_get_their_users_and_stable_the_rest_while_the_target_stays() -
 
 def test_at_the_end_the_report_says_which_version_won_and_by_how_much() -> None:
     world = under_test(v3=3.2).phase("Serving").settle()
-    report = world.status.ab_test and world.status.ab_test.report
+    report = reported(world)
 
-    assert report is not None
     assert (report.outcome, report.winner) == ("Reported", "v3")
     assert report.message.startswith("v3 won after 50m")
     assert "+6." in report.message
@@ -117,8 +123,7 @@ def test_row_28_an_arm_that_is_harmful_gives_its_users_to_stable_and_nobody_else
     assert world.status.rejected[-1].reason == "Harm"
     assert "ArmStopped" in world.codes
     world.phase("Serving")
-    report = world.status.ab_test and world.status.ab_test.report
-    assert report is not None
+    report = reported(world)
     assert report.arms[0].verdict == "Stopped"
 
 
@@ -130,8 +135,7 @@ def test_row_29_a_hotfix_ends_the_test_as_superseded_and_its_report_stays() -> N
     world.step()
 
     assert world.route == {"v1": 10_000}
-    report = world.status.ab_test and world.status.ab_test.report
-    assert report is not None
+    report = reported(world)
     assert (report.outcome, report.winner) == ("Superseded", "")
     assert "superseded by the new target v4" in report.message
     assert report.arms[1].verdict == "Better"
@@ -163,8 +167,7 @@ def test_an_arm_that_is_taken_out_gives_its_users_back_and_the_others_keep_their
     assert moves(before, assigned(world)) == {("v2", "v1")}
     assert world.status.phase == "Testing"
     world.phase("Serving")
-    report = world.status.ab_test and world.status.ab_test.report
-    assert report is not None
+    report = reported(world)
     assert [arm.version for arm in report.arms] == ["v3"]
 
 
@@ -234,8 +237,7 @@ def test_a_better_arm_whose_guardrail_is_undecided_does_not_win() -> None:
     world.edit(analysis={"interval": "30s", "metrics": metrics})
     world.phase("Serving")
 
-    report = world.status.ab_test and world.status.ab_test.report
-    assert report is not None
+    report = reported(world)
     assert report.winner == ""
     assert report.message.startswith("better in the goal, but not shown to be harmless")
 
@@ -246,8 +248,7 @@ def test_without_users_to_tell_apart_nobody_wins() -> None:
     world.stored = {}
     world.phase("Testing").phase("Serving")
 
-    report = world.status.ab_test and world.status.ab_test.report
-    assert report is not None
+    report = reported(world)
     assert report.winner == ""
     assert {arm.verdict for arm in report.arms} == {"NoData"}
 

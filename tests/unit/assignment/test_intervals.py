@@ -18,8 +18,8 @@ def owners(present: Intervals) -> list[str]:
     return [one.version for one in present for _ in range(one.parts)]
 
 
-def shared(stable: str = "v1", **arms: int) -> dict[str, int]:
-    return arms | {stable: PARTS - sum(arms.values())}
+def shared(**arms: int) -> dict[str, int]:
+    return arms | {"v1": PARTS - sum(arms.values())}
 
 
 ARMS = st.fixed_dictionaries({name: st.integers(0, 3333) for name in ("v2", "v3", "v4")})

@@ -33,6 +33,13 @@ def serving() -> World:
     return at_rest()
 
 
+def in_a_test() -> World:
+    arms = [{"version": "v2", "weight": 20}, {"version": "v3", "weight": 20}]
+    unit = {"header": "x-user-id"}
+    test = {"unit": unit, "arms": arms, "duration": "10m", "goal": "rating"}
+    return World(spec(strategy={"abTest": test})).phase("Testing")
+
+
 def starting() -> World:
     world = at_rest()
     world.versions["v2"].ready = 0
@@ -77,6 +84,7 @@ def rolled_back() -> World:
 AT: dict[str, Callable[[], World]] = {
     "Pending": pending,
     "Serving": serving,
+    "Testing": in_a_test,
     "Starting": starting,
     "Stepping": stepping,
     "Waiting": waiting,
@@ -137,7 +145,7 @@ def to_and_fro() -> list[World]:
 
 def test_every_legal_move_is_made_by_a_rollout() -> None:
     worlds = [draining().phase("Serving"), baking().phase("Serving"), waiting().phase("Baking")]
-    worlds += [*to_and_fro(), given_more_time()]
+    worlds += [*to_and_fro(), given_more_time(), in_a_test().phase("Serving")]
     for phase, reach in AT.items():
         world = reach()
         worlds += [ended(deepcopy(world), by="deletion"), world]

@@ -1,0 +1,93 @@
+"""The published assignment in a real Envoy: the arm of each user is the one that Python says."""
+
+from collections import Counter
+from typing import Any
+
+from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.api.status import Decision
+from modelrollout.assignment import assigning
+from modelrollout.assignment.assigning import Assignment
+from tests.dataplane import envoys
+from tests.dataplane.envoys import Envoy, Plane
+
+Json = dict[str, Any]
+
+USERS = [f"user-{n}" for n in range(400)]
+STRANGE = ["42", "a:b", "Zo\u00eb", "\u65e5\u672c", "x" * 300, "with space", "%41", "\\1", "$1"]
+INTERVALS = [
+    {"version": "v2", "parts": 1500},
+    {"version": "v3", "parts": 1500},
+    {"version": "v2", "parts": 1000},
+    {"version": "v1", "parts": 6000},
+]
+SHARES = {"v1": 6000, "v2": 2500, "v3": 1500}
+
+
+def strategy(unit: Json, **more: Any) -> Json:
+    arms = [{"version": "v2", "weight": 25}, {"version": "v3", "weight": 15}]
+    return {"abTest": {"unit": unit, "arms": arms, "duration": "7d", "goal": "rating", **more}}
+
+
+async def started(plane: Plane, shares: dict[str, int], intervals: list[Json], how: Json) -> Envoy:
+    plane.store(shares, strategy=how, decision={"intervals": intervals})
+    envoy = await plane.envoy()
+    await plane.ready(envoy)
+    return envoy
+
+
+def expected(shares: dict[str, int], intervals: list[Json], how: Json) -> Assignment:
+    live = envoys.live(shares, strategy=how)
+    decision = Decision.model_validate({"shares": shares, "intervals": intervals})
+    spec = ModelRolloutSpec.model_validate(live["spec"])
+    return assigning.of(spec, decision, stable="v1", namespace="ml", name="fraud")
+
+
+async def test_every_user_named_by_a_header_gets_the_version_that_is_published(
+    plane: Plane,
+) -> None:
+    how = strategy({"header": "x-user-id"})
+    envoy = await started(plane, SHARES, INTERVALS, how)
+    published = expected(SHARES, INTERVALS, how)
+
+    found = {user: await plane.ask(envoy, **{"x-user-id": user}) for user in [*USERS, *STRANGE]}
+    assert found == {user: published.version_of(user) for user in found}
+    assert set(Counter(found.values())) == {"v1", "v2", "v3"}
+
+
+async def test_every_user_named_by_a_cookie_gets_the_version_that_is_published(
+    plane: Plane,
+) -> None:
+    how = strategy({"cookie": "uid"}, salt="spring/2")
+    envoy = await started(plane, SHARES, INTERVALS, how)
+    published = expected(SHARES, INTERVALS, how)
+
+    found = {
+        user: await plane.ask(envoy, cookie=f"theme=dark; uid={user}; lang=en")
+        for user in USERS[:200]
+    }
+    assert found == {user: published.version_of(user) for user in found}
+
+
+async def test_who_names_no_user_is_no_part_of_the_test(plane: Plane) -> None:
+    envoy = await started(plane, SHARES, INTERVALS, strategy({"header": "x-user-id"}))
+
+    assert {await plane.ask(envoy) for _ in range(50)} == {"v1"}
+
+
+async def test_a_tester_gets_the_version_that_is_named(plane: Plane) -> None:
+    how = strategy({"header": "x-user-id"}, overrides={"header": "x-modelrollout-version"})
+    envoy = await started(plane, SHARES, INTERVALS, how)
+    published = expected(SHARES, INTERVALS, how)
+    named = {"x-modelrollout-version": "v3"}
+
+    assert {await plane.ask(envoy, **named) for _ in range(20)} == {"v3"}
+    unknown = {"x-modelrollout-version": "v9", "x-user-id": "user-1"}
+    assert await plane.ask(envoy, **unknown) == published.version_of("user-1")
+
+
+async def test_an_arm_that_is_stopped_cannot_be_asked_for(plane: Plane) -> None:
+    how = strategy({"header": "x-user-id"}, overrides={"header": "x-modelrollout-version"})
+    intervals = [{"version": "v2", "parts": 2500}, {"version": "v1", "parts": 7500}]
+    envoy = await started(plane, {"v1": 7500, "v2": 2500}, intervals, how)
+
+    assert await plane.ask(envoy, **{"x-modelrollout-version": "v3"}) == "v1"

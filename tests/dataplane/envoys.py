@@ -13,7 +13,14 @@ import aiohttp
 import envoy
 from aiohttp import web
 
-from modelrollout.routing.router import answers, bootstrap, credentials, naming, routes
+from modelrollout.routing.router import (
+    answers,
+    bootstrap,
+    credentials,
+    naming,
+    routes,
+    snapshot,
+)
 from modelrollout.routing.router.answers import Answer
 from modelrollout.routing.router.snapshot import Snapshot
 from modelrollout.xds.serving import Discovery
@@ -100,16 +107,28 @@ class Near(Shelf):
     """A shelf whose clusters lead to this machine instead of to names of a cluster."""
 
     def __init__(self, ports: Mapping[str, int]) -> None:
-        super().__init__(observer="observer:50051")
-        self.ports = ports
+        super().__init__()
+        self.ports, self.observer = ports, "127.0.0.1:9"
         self.spoilt: Json = {}
         """Fields that are put into the route configuration, to see it refused."""
+        self.more: Json = {}
+        """Fields of `Wanted` that no field of the resource asks for yet."""
+        self.stored: Json = {}
+
+    def put(self, live: Mapping[str, Any]) -> None:
+        """Stores a rollout."""
+        self.stored = dict(live)
+        super().put(live)
 
     def snapshot(self, key: Key) -> Snapshot | None:
         """What is served, moved to loopback."""
         found = super().snapshot(key)
         if found is None:
             return None
+        read = snapshot.understood(self.stored, observer=self.observer)
+        if self.more and read is not None:
+            asked = replace(read[0], **self.more)
+            found = snapshot.rendered(asked, edition=found.edition)
         moved = json.loads(json.dumps(found.resources), object_hook=self._moved)
         moved["routes"] = [{**one, **self.spoilt} for one in moved["routes"]]
         return replace(found, resources=moved)
@@ -118,7 +137,7 @@ class Near(Shelf):
         host = str(part.get("address", ""))
         if not host.endswith(".svc"):
             return part
-        return {"address": "127.0.0.1", "port_value": self.ports[host.split(".")[0]]}
+        return {"address": "127.0.0.1", "port_value": self.ports[host.split(".", maxsplit=1)[0]]}
 
 
 @dataclass

@@ -5,6 +5,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
+
 from modelrollout.routing.router.answers import Answer
 from tests.dataplane.envoys import Envoy, Plane
 
@@ -51,3 +53,70 @@ async def test_a_split_is_as_decided(plane: Plane) -> None:
     found = Counter([await plane.ask(envoy) for _ in range(600)])
     assert 120 < found["v2"] < 240
     assert sum(found.values()) == 600
+
+
+async def test_a_stranger_learns_nothing(plane: Plane) -> None:
+    plane.store({"v1": 10_000})
+    url = f"http://127.0.0.1:{plane.xds_port}/v3/discovery:routes"
+    for token in ("", "f" * 64, None, 7, ["x"]):
+        node = {"id": "x", "cluster": "ml/fraud", "metadata": {"token": token}}
+        async with plane.session.post(url, json={"node": node}) as answer:
+            assert answer.status == 403
+            assert "v1" not in await answer.text()
+    async with plane.session.post(url, json={"node": {"cluster": "ml/fraud"}}) as answer:
+        assert answer.status == 403
+    async with plane.session.post(url, data=b"{") as answer:
+        assert answer.status == 400
+    async with plane.session.post(url, json=[]) as answer:
+        assert answer.status == 400
+
+
+async def test_an_envoy_with_the_wrong_token_never_opens_its_port(plane: Plane) -> None:
+    plane.store({"v1": 10_000})
+    envoy = await plane.envoy(token="0" * 64)
+    with pytest.raises(TimeoutError):
+        await plane.ready(envoy, within_s=1.5)
+    assert envoy.process.returncode is None
+
+
+async def test_what_is_refused_leaves_the_last_good_one_in_force(plane: Plane) -> None:
+    plane.store({"v1": 10_000})
+    envoy = await plane.envoy()
+    await plane.ready(envoy)
+    plane.shelf.spoilt = {"no_such_field": True}
+    plane.store({"v2": 10_000}, sequence=2)
+    told = await until(plane, envoy, lambda told: told.refused.get("routes", 0) > 0)
+    assert sequence(told) == 1
+    assert await plane.ask(envoy) == "v1"
+    # It is held, and not sent again and again.
+    await asyncio.sleep(0.5)
+    assert (await envoy.editions(plane.session)).refused["routes"] == 1
+    assert plane.followed
+
+    plane.shelf.spoilt = {}
+    plane.store({"v3": 10_000}, sequence=3)
+    await until(plane, envoy, lambda told: sequence(told) == 3)
+    assert await plane.ask(envoy) == "v3"
+
+
+async def test_a_replica_that_is_behind_does_not_answer(plane: Plane) -> None:
+    """A lagging standby knows only decision 1, while the Envoy has the rollback of decision 3."""
+    plane.store({"v1": 10_000}, sequence=3)
+    envoy = await plane.envoy()
+    await plane.ready(envoy)
+    plane.shelf.drop(("ml", "fraud"))
+    plane.store({"v2": 10_000}, sequence=2)
+    await asyncio.sleep(0.5)
+    told = await envoy.editions(plane.session)
+    assert sequence(told) == 3
+    assert told.refused.get("routes", 0) == 0
+    assert await plane.ask(envoy) == "v1"
+
+
+async def test_an_envoy_outlives_the_operator(plane: Plane) -> None:
+    plane.store({"v1": 5_000, "v2": 5_000})
+    envoy = await plane.envoy()
+    await plane.ready(envoy)
+    await plane.discovery.stop()
+    found = Counter([await plane.ask(envoy) for _ in range(100)])
+    assert set(found) == {"v1", "v2"}

@@ -162,4 +162,3 @@ def _answer(what: str, snapshot: Snapshot) -> dict[str, Any]:
         "type_url": TYPES[what],
         "resources": list(snapshot.resources[what]),
     }
-

@@ -1,4 +1,4 @@
-"""The rollouts as stored, and what their Envoys are to have: filled by a watch, read by requests."""
+"""The rollouts as stored, and what their Envoys are to have: a watch fills it, requests read it."""
 
 import asyncio
 import contextlib

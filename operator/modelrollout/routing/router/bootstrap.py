@@ -16,8 +16,8 @@ Json = dict[str, Any]
 EDITIONS: Final = "/editions"
 """What this Envoy has taken over, and how often it refused."""
 METRICS: Final = "/metrics"
-_ASKED: Final = "/stats?format=json&filter=" + (
-    "^(listener_manager.lds|cluster_manager.cds|http.traffic.rds.traffic)"
+_ASKED: Final = (
+    "/stats?format=json&filter=^(listener_manager.lds|cluster_manager.cds|http.traffic.rds.traffic)"
     ".(version_text|update_rejected)$"
 )
 BUCKETS_MS: Final = (

@@ -40,7 +40,7 @@ def host_of(namespace: str, version: Version) -> str:
 
 
 def clusters(wanted: Wanted) -> Sequence[Json]:
-    """One per version, behind its fault if it has one, and the observer's if requests are copied."""
+    """One per version, behind its fault if there is one, and the observer's for copies."""
     made = [_of_version(wanted, version) for version in wanted.spec.versions]
     made += [
         behind(wanted, version) for version in wanted.spec.versions if version.name in wanted.faults

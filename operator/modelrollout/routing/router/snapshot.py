@@ -80,11 +80,32 @@ def of(live: Mapping[str, Any], *, observer: str = "") -> Snapshot | None:
     Raises:
         ValueError: for a spec or status that cannot be read, or that do not belong together.
     """
+    read = understood(live, observer=observer)
+    if read is None:
+        return None
+    asked, status = read
+    metadata = live["metadata"]
+    edition = Edition.of(metadata, sequence=status.decision.sequence)
+    is_settled = status.observed_generation == edition.generation and status.uid in {
+        "",
+        metadata["uid"],
+    }
+    return rendered(asked, edition=edition, is_settled=is_settled)
+
+
+def understood(
+    live: Mapping[str, Any], *, observer: str = ""
+) -> tuple[Wanted, ModelRolloutStatus] | None:
+    """What is stored, as types; None while nothing is decided, and for other providers.
+
+    Raises:
+        ValueError: for a spec or status that cannot be read.
+    """
     spec = ModelRolloutSpec.model_validate(live.get("spec") or {})
     status = ModelRolloutStatus.model_validate(live.get("status") or {})
-    metadata = live["metadata"]
     if spec.traffic.router is None or not status.decision.shares:
         return None
+    metadata = live["metadata"]
     asked = wanted(
         spec,
         status,
@@ -92,12 +113,7 @@ def of(live: Mapping[str, Any], *, observer: str = "") -> Snapshot | None:
         name=metadata["name"],
         observer=observer,
     )
-    edition = Edition.of(metadata, sequence=status.decision.sequence)
-    is_settled = status.observed_generation == edition.generation and status.uid in {
-        "",
-        metadata["uid"],
-    }
-    return rendered(asked, edition=edition, is_settled=is_settled)
+    return asked, status
 
 
 def rendered(asked: Wanted, *, edition: Edition, is_settled: bool = True) -> Snapshot:

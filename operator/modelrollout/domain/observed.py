@@ -24,6 +24,7 @@ class VersionSeen:
         restarts: container restarts per pod, by pod name.
         oom_killed: pods whose last termination was an OOM kill.
         crash_looping: pods that wait in CrashLoopBackOff.
+        replicas_owner: who else sets the workload's replicas, "" for nobody.
         trouble: one sentence about pods that are not ready, "" when all are.
     """
 
@@ -35,6 +36,7 @@ class VersionSeen:
     restarts: Mapping[str, int] = field(default_factory=dict)
     oom_killed: frozenset[str] = frozenset()
     crash_looping: frozenset[str] = frozenset()
+    replicas_owner: str = ""
     trouble: str = ""
 
 
@@ -55,6 +57,8 @@ class TrafficSeen:
         preview_at: where the preview is reached, as a URL, where it has no host of its own.
         recorded_stable: the stable version that the generated route carries as an annotation.
         recorded_uid: uid of the rollout that wrote the annotations.
+        sequence: of the latest decision that the data plane knows, where it knows decisions; a
+            status that was lost must not begin below it.
     """
 
     exists: bool = False
@@ -68,6 +72,27 @@ class TrafficSeen:
     preview_at: str = ""
     recorded_stable: str = ""
     recorded_uid: str = ""
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AutoscalerSeen:
+    """A HorizontalPodAutoscaler of a version's workload.
+
+    Attributes:
+        name: of the autoscaler.
+        minimum, maximum: replicas, as it has them now.
+        original: the minimum that it had before it was held, None where it is not held.
+        held: the minimum that we gave it, None where it is not held.
+        edition: changes whenever the autoscaler does.
+    """
+
+    name: str
+    minimum: int
+    maximum: int
+    original: int | None = None
+    held: int | None = None
+    edition: str = ""
 
 
 class JobState(StrEnum):
@@ -164,6 +189,8 @@ class Observed:
         traffic: the routes.
         look: the look that was due, None when none was.
         problem: what only code can see and what makes the resource unacceptable.
+        autoscalers: by version name; None where nothing needs them now.
+        may_hold: the operator may change autoscalers.
         check: the smoke test, None where the plan has none or nothing needs it now.
         scrape_interval_s: of the slowest source in use; the next look is timed by it.
         noise: per metric, what stable's history says of its noise; read with the survey.
@@ -180,6 +207,8 @@ class Observed:
     traffic: TrafficSeen = TrafficSeen()
     look: Look | None = None
     problem: Reason | None = None
+    autoscalers: Mapping[str, AutoscalerSeen] | None = None
+    may_hold: bool = False
     check: CheckSeen | None = None
     scrape_interval_s: float = 0.0
     noise: Mapping[str, Noise | Uncalibrated] = field(default_factory=dict)

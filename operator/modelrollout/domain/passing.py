@@ -256,7 +256,7 @@ class Pass:
         old = self.status.decision
         if wanted != old.shares or preview != old.preview:
             decision = Decision(
-                sequence=old.sequence + 1,
+                sequence=max(old.sequence, self.observed.traffic.sequence) + 1,
                 shares=wanted,
                 intervals=self._carved(wanted),
                 preview=preview,

@@ -62,6 +62,7 @@ class Router:
             preview=_notes(deployment).get(naming.PREVIEW, ""),
             recorded_stable=_notes(deployment).get(generated.STABLE, ""),
             recorded_uid=_notes(deployment).get(generated.UID, ""),
+            sequence=max([sequence, *_known(rollout, told)]),
         )
 
     def render(
@@ -151,6 +152,12 @@ def _before(rollout: Rollout, live: Mapping[Reference, Json]) -> dict[str, int] 
     called = takeover.called(rollout)
     service = live.get(called) if called else None
     return takeover.serving(rollout, service, live) if service else None
+
+
+def _known(rollout: Rollout, told: Sequence[Answer]) -> Sequence[int]:
+    """The decisions of this rollout that Envoys have, by their sequence."""
+    found = (one.editions.get("routes") for one in told)
+    return [one.sequence for one in found if one is not None and one.created == rollout.created]
 
 
 def _behind(rollout: Rollout, told: Sequence[Answer], *, sequence: int) -> Reason | None:

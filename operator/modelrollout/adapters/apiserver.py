@@ -27,6 +27,7 @@ _READ_TIMEOUT_S = 10.0
 _TRIES = 4
 _FIRST_PAUSE_S = 0.25
 _CONFLICT, _INVALID, _NOT_FOUND, _TOO_MANY = 409, 422, 404, 429
+_FORBIDDEN = 403
 _SERVER_ERROR = 500
 
 
@@ -48,6 +49,11 @@ class ApiError(Exception):
         return self.status in {_CONFLICT, _INVALID, _NOT_FOUND}
 
     @property
+    def is_forbidden(self) -> bool:
+        """The operator has no right to do this."""
+        return self.status == _FORBIDDEN
+
+    @property
     def is_passing(self) -> bool:
         """The same call may succeed a little later."""
         return self.status in {0, _TOO_MANY} or self.status >= _SERVER_ERROR
@@ -67,7 +73,7 @@ def path_of(kind: Kind, namespace: str | None, name: str | None = None) -> str:
 
 def path_to(reference: Reference) -> str:
     """The path of one object."""
-    return path_of(reference.kind, reference.namespace, reference.name)
+    return path_of(reference.kind, reference.namespace or None, reference.name)
 
 
 class Apiserver:

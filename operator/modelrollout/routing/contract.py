@@ -8,7 +8,7 @@ performs its changes.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain.observed import TrafficSeen
@@ -152,3 +152,15 @@ class Provider(Protocol):
 
     def remove(self, rollout: Rollout, live: Mapping[Reference, Json]) -> Sequence[Change]:
         """The writes that take away what the provider itself created (deletionPolicy Delete)."""
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A provider that must know what somebody else's part can do before it promises anything."""
+
+    def facts(self, rollout: Rollout, live: Mapping[Reference, Json]) -> Sequence[Reference]:
+        """More objects to read, given those read so far; asked again until nothing is new.
+
+        What may not be read, or does not exist, is left out of what `read` gets. An empty
+        namespace stands for a kind that has none.
+        """

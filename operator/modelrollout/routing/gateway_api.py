@@ -11,7 +11,15 @@ from typing import Any, Final
 from modelrollout.api.spec import GatewayAPI
 from modelrollout.domain.observed import TrafficSeen
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import acceptance, generated, marks, owned, preview_route, shadows
+from modelrollout.routing import (
+    acceptance,
+    gateway_features,
+    generated,
+    marks,
+    owned,
+    preview_route,
+    shadows,
+)
 from modelrollout.routing.contract import Change, Desired, Kind, Reference, Rollout
 
 Json = Mapping[str, Any]
@@ -26,7 +34,7 @@ class GatewayApi:
     """Moves weights in HTTPRoutes and GRPCRoutes."""
 
     name = "gatewayAPI"
-    capabilities = frozenset({"weights", "switch", "preview", "inferencePool"})
+    capabilities = frozenset({"weights", "switch", "preview", "mirror", "inferencePool"})
 
     def needs(self, rollout: Rollout) -> Sequence[Reference]:
         """The routes: the generated one, or those that the user named, and that of a preview."""
@@ -49,6 +57,7 @@ class GatewayApi:
             problem = problem or shadows.shadow(rollout, routes[0], others)
         shown = [live[_preview(rollout)]] if _preview(rollout) in live else []
         accepted = acceptance.of([*routes, *shown])
+        problem = gateway_features.refusal(rollout, live) or problem
         writer, written_at = acceptance.last_writer(routes)
         notes = _notes(rollout, routes[0])
         return TrafficSeen(
@@ -63,6 +72,10 @@ class GatewayApi:
             recorded_stable=str(notes.get(generated.STABLE, "")),
             recorded_uid=str(notes.get(generated.UID, "")),
         )
+
+    def facts(self, rollout: Rollout, live: Mapping[Reference, Json]) -> Sequence[Reference]:
+        """Gateways and their classes, where what they can do matters."""
+        return gateway_features.facts(rollout, live)
 
     def render(
         self, rollout: Rollout, desired: Desired, live: Mapping[Reference, Json]

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from modelrollout.api.spec import GatewayAPI, Match, Timeouts
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import backends
+from modelrollout.routing import backends, gateway_features
 from modelrollout.routing.contract import Change, Desired, Reference, Rollout, Verb
 
 Json = Mapping[str, Any]
@@ -160,7 +160,9 @@ def _rule(rollout: Rollout, asked: GatewayAPI, desired: Desired) -> dict[str, An
     ]
     if not serving:
         raise ValueError(f"expected at least one version with a share, found {desired.shares}")
-    return {**conditions(asked), "backendRefs": serving}
+    copied = [gateway_features.mirror(rollout, desired.tee)] if desired.tee else []
+    filters = {"filters": copied} if copied else {}
+    return {**conditions(asked), **filters, "backendRefs": serving}
 
 
 def conditions(asked: GatewayAPI) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from modelrollout.api import scalars
 from modelrollout.api.spec import Istio, ServiceBackend, Version
 from modelrollout.domain.observed import TrafficSeen
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import acceptance, backends, generated, marks, owned
+from modelrollout.routing import acceptance, backends, generated, marks, owned, tees
 from modelrollout.routing.contract import Change, Desired, Kind, Reference, Rollout, Tee, Verb
 from modelrollout.routing.shapes import Shape
 
@@ -189,7 +189,7 @@ def _version(rollout: Rollout, name: str) -> Version:
 def _mirror(rollout: Rollout, tee: Tee) -> dict[str, Any]:
     """The mirror for a tee: percents, with fractions."""
     return {
-        "destination": _destination(_version(rollout, tee.version)),
+        "destination": _at(tees.target(rollout, tee)),
         "percentage": {"value": 100 * tee.parts / scalars.PARTS},
     }
 
@@ -231,14 +231,13 @@ def _mirrored(rollout: Rollout, desired: Desired, live: Json) -> list[dict[str, 
 
 
 def _destination(version: Version) -> dict[str, Any]:
-    front = _front(version)
-    return {"host": front.name, "port": {"number": front.port}}
-
-
-def _front(version: Version) -> ServiceBackend:
     if version.front is None:
         raise ValueError(f"expected a Service, found {' '.join(version.backend)}")
-    return version.front
+    return _at(version.front)
+
+
+def _at(service: ServiceBackend) -> dict[str, Any]:
+    return {"host": service.name, "port": {"number": service.port}}
 
 
 def _rules(service: Json) -> list[tuple[str, Json]]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from modelrollout.api.spec import Traefik, Version
 from modelrollout.domain.observed import TrafficSeen
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import acceptance, backends, marks, owned
+from modelrollout.routing import acceptance, backends, marks, owned, tees
 from modelrollout.routing.contract import Change, Desired, Kind, Reference, Rollout, Tee
 from modelrollout.routing.shapes import Shape
 
@@ -163,8 +163,9 @@ def _services(rollout: Rollout, desired: Desired) -> list[dict[str, Any]]:
 
 def _mirror(rollout: Rollout, tee: Tee) -> dict[str, Any]:
     """Traefik mirrors whole percents; a smaller share becomes one, never none."""
-    version = next(one for one in rollout.spec.versions if one.name == tee.version)
-    return {**_ref(version), "percent": max(tee.parts // _PARTS_OF_A_PERCENT, 1)}
+    to = tees.target(rollout, tee)
+    named = {"kind": "Service", "name": to.name, "port": to.port}
+    return {**named, "percent": max(tee.parts // _PARTS_OF_A_PERCENT, 1)}
 
 
 def _previewed(

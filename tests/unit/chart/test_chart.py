@@ -28,6 +28,8 @@ NEEDED = {
     ("apps", "deployments"): {"get", "list", "watch"},
     ("apps", "statefulsets"): {"get", "list", "watch"},
     ("events.k8s.io", "events"): {"create", "patch"},
+    ("gateway.networking.k8s.io", "gateways"): {"get"},
+    ("gateway.networking.k8s.io", "gatewayclasses"): {"get"},
     ("inference.networking.k8s.io", "inferencepools"): {"get", "list", "watch"},
 }
 WRITES = {"get", "list", "watch", "create", "patch", "delete"}

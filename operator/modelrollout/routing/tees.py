@@ -1,0 +1,16 @@
+"""Where copies of requests go, in one place for every provider that mirrors."""
+
+from modelrollout.api.spec import ServiceBackend
+from modelrollout.routing.contract import Rollout, Tee
+
+
+def target(rollout: Rollout, tee: Tee) -> ServiceBackend:
+    """The Service that gets the copies.
+
+    Raises:
+        ValueError: when the version is not listed, or has no Service.
+    """
+    for version in rollout.spec.versions:
+        if version.name == tee.version and version.front is not None:
+            return version.front
+    raise ValueError(f"expected a version with a Service to copy requests to, found {tee.version}")

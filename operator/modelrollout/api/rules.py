@@ -140,6 +140,12 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
             field="target",
         ),
         *_AB_TEST,
+        Rule(
+            "!has(self.capacity) || self.capacity != 'ParkOld'"
+            " || self.versions.all(v, has(v.workload))",
+            "capacity ParkOld scales workloads: name the workload of every version",
+            field="versions",
+        ),
         _unique("versions", "versions"),
         _apart("service", "Service"),
         _apart("inferencePool", "InferencePool"),
@@ -151,9 +157,27 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
             "beside the one that clients call: name both",
             field="versions",
         ),
+        Rule(
+            "!has(self.traffic.router) || !has(self.traffic.router.service)"
+            " || self.versions.all(v, !has(v.service)"
+            " || v.service.name != self.traffic.router.service)",
+            "the Service that the router takes over cannot be that of a version, or requests would "
+            "go in circles: give each version a Service of its own beside it",
+            field="versions",
+        ),
     ),
     "Version": (_exactly_one("service", "inferencePool", "inferenceService", of="a version"),),
     "Traffic": (_exactly_one("gatewayAPI", "router", "service", "traefik", "istio", of="traffic"),),
+    "Router": (
+        Rule(
+            "has(self.service) == has(oldSelf.service)"
+            " && (!has(self.service) || self.service == oldSelf.service)",
+            "the Service that the router has taken over cannot be exchanged under way: choose "
+            "another provider, which gives it back, or delete the rollout with deletionPolicy "
+            "Delete, and then name the other one",
+            field="service",
+        ),
+    ),
     "Istio": (
         Rule(
             "(has(self.hosts) && size(self.hosts) > 0)"

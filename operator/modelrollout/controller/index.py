@@ -22,6 +22,8 @@ class Index:
     _of_name: dict[Name, set[Key]] = field(default_factory=dict)
     written: dict[Key, str] = field(default_factory=dict)
     """The resourceVersion that we last wrote, per rollout."""
+    routers: set[Key] = field(default_factory=set)
+    """Rollouts that a router was deployed for, also where they have another provider by now."""
 
     @property
     def keys(self) -> frozenset[Key]:

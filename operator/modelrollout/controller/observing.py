@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from modelrollout import metrics
-from modelrollout.adapters import history, jobs, kinds, versions
-from modelrollout.adapters.apiserver import Apiserver, path_to
+from modelrollout.adapters import history, jobs, kinds, scaling, versions
+from modelrollout.adapters.apiserver import ApiError, Apiserver, path_to
 from modelrollout.adapters.informed import Informed
 from modelrollout.adapters.prometheus import Sources
 from modelrollout.adapters.versions import Sighting
@@ -17,9 +17,10 @@ from modelrollout.analysis.noise import Noise, Uncalibrated
 from modelrollout.api import intents
 from modelrollout.api.spec import ModelRolloutSpec, Version
 from modelrollout.api.status import ModelRolloutStatus
+from modelrollout.controller.queue import Key
 from modelrollout.controller.routers import Routers
 from modelrollout.domain import distributions, looking
-from modelrollout.domain.observed import CheckSeen, Distribution, Look, Observed
+from modelrollout.domain.observed import AutoscalerSeen, CheckSeen, Distribution, Look, Observed
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import contract, providers
 from modelrollout.routing.router import edition
@@ -48,6 +49,11 @@ class Subject:
     status: ModelRolloutStatus
     problem: Reason | None = None
     site: contract.Site = contract.Site()
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return self.live["metadata"]["namespace"], self.live["metadata"]["name"]
 
     @property
     def is_deleted(self) -> bool:
@@ -89,10 +95,11 @@ class Observer:
         routers: Routers,
         namespaces: Sequence[str],
         verified_intents: bool,
+        may_hold: bool,
     ) -> None:
         self._apiserver, self._sources, self._informed = apiserver, sources, informed
         self._namespaces, self._verified = namespaces, verified_intents
-        self._routers = routers
+        self._routers, self._may_hold = routers, may_hold
         self._routes: tuple[float, list[Json]] = (-math.inf, [])
         self._routes_changed_at = 0.0
         self._reading_routes = asyncio.Lock()
@@ -121,6 +128,8 @@ class Observer:
             noise=await self._noise(subject, sightings, look),
             distributions=await self._distributions(subject, sightings, look),
             check=await self._check(subject),
+            autoscalers=await self._autoscalers(subject),
+            may_hold=self._may_hold,
             problem=subject.problem,
             scrape_interval_s=scrape_interval_s,
         )
@@ -166,7 +175,36 @@ class Observer:
             for reference, route in zip(wanted, found, strict=True)
             if route is not None
         }
-        return {**objects, **answers}
+        return {**objects, **answers, **await self._facts(subject, objects)}
+
+    async def _facts(
+        self, subject: Subject, live: Mapping[Reference, Json]
+    ) -> dict[Reference, Json]:
+        """What the provider must know of somebody else's part; what may not be read is left out."""
+        provider, known, tried = providers.chosen(subject.spec), dict(live), set(live)
+        if not isinstance(provider, contract.Asking):
+            return {}
+        while new := set(provider.facts(subject.rollout, known)) - tried:
+            tried |= new
+            for reference in new:
+                try:
+                    found = await self._apiserver.get(path_to(reference))
+                except ApiError as problem:
+                    if not problem.is_forbidden:
+                        raise
+                    continue
+                if found is not None:
+                    known[reference] = found
+        return {one: found for one, found in known.items() if one not in live}
+
+    async def _autoscalers(self, subject: Subject) -> Mapping[str, AutoscalerSeen] | None:
+        """Autoscalers, where a rollout is or may get under way, or one is held still."""
+        spec, status = subject.spec, subject.status
+        rests = status.stable is not None and status.stable.name == spec.target
+        if rests and status.rollout is None and not status.held and spec.capacity == "Leave":
+            return None
+        namespace = subject.live["metadata"]["namespace"]
+        return await scaling.autoscalers(self._apiserver, spec, namespace=namespace)
 
     async def _check(self, subject: Subject) -> CheckSeen | None:
         """The smoke test, from the pass that may start a rollout until the switch."""

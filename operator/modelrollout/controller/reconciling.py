@@ -203,6 +203,8 @@ class Reconciler:
             changes = list(provider.remove(subject.rollout, sight.routes))
         elif subject.is_deleted and not plan.finalizer:
             changes += self._routers.retained(subject.rollout, plan.status, sight.routes)
+        if subject.key in self.index.routers and plan.status.decision.confirmed_at is not None:
+            changes += await self._routers.left(subject.rollout)
         try:
             await writing.make(self._apiserver, changes)
         except ApiError as problem:

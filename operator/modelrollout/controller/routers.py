@@ -1,10 +1,11 @@
 """The routers as far as this process has to do with them: settings, tokens, serving, asking."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from modelrollout.adapters.apiserver import ApiError, Apiserver
+from modelrollout.adapters.apiserver import ApiError, Apiserver, path_to
 from modelrollout.adapters.envoys import Envoys
 from modelrollout.adapters.informed import Informed
 from modelrollout.adapters.keys import Keys
@@ -13,13 +14,22 @@ from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.controller.config import Config
 from modelrollout.controller.queue import Key
 from modelrollout.routing.contract import Change, Reference, Rollout, Site
-from modelrollout.routing.router import answers, credentials, naming, provider, snapshot
+from modelrollout.routing.router import (
+    answers,
+    credentials,
+    naming,
+    provider,
+    snapshot,
+    takeover,
+)
 from modelrollout.xds.serving import Discovery
 from modelrollout.xds.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
+
+_ROUTER: Final = provider.Router()
 
 
 class Routers:
@@ -33,7 +43,7 @@ class Routers:
         *,
         took_over: Callable[[Key], None],
     ) -> None:
-        self._settings = config.router
+        self._settings, self._apiserver = config.router, apiserver
         self._keys = Keys(
             apiserver, namespace=config.lease.namespace, name=f"{config.lease.name}-router"
         )
@@ -86,6 +96,26 @@ class Routers:
             return {}
         told = await self._envoys.ask(rollout.namespace, naming.name_of(rollout))
         return {answers.reference(rollout): {"answers": told}}
+
+    async def left(self, rollout: Rollout) -> Sequence[Change]:
+        """The writes for a rollout that has another provider by now.
+
+        A Service that was taken over is given back, and the router goes. Where clients call the
+        router's own Service it stays, as it is: it would be their only door.
+
+        Raises:
+            ApiError: when the apiserver refuses or does not answer.
+        """
+        if self._settings is None or rollout.spec.traffic.router is not None:
+            return ()
+        there = await self._apiserver.get(path_to(naming.reference(rollout, naming.DEPLOYMENT)))
+        old = provider.before(rollout, there)
+        if old is None or takeover.called(old) is None:
+            return ()
+        wanted = _ROUTER.needs(old)
+        found = await asyncio.gather(*(self._apiserver.get(path_to(one)) for one in wanted))
+        live = {one: body for one, body in zip(wanted, found, strict=True) if body is not None}
+        return _ROUTER.remove(old, live)
 
     def retained(
         self, rollout: Rollout, status: ModelRolloutStatus, live: Mapping[Reference, Json]

@@ -95,6 +95,19 @@ def registry(
 
     if "gateway_api" not in providers_off:
         _on(kinds.HTTP_ROUTE, made, "foreign")(foreign)
+
+    async def router(namespace: str, event: Json, **_: object) -> None:
+        labels = event["object"]["metadata"].get("labels") or {}
+        key = (namespace, labels.get(generated.ROLLOUT, ""))
+        if not generated.is_generated(event["object"]):
+            return
+        if event["type"] == _DELETED:
+            index.routers.discard(key)
+        elif key not in index.routers:
+            index.routers.add(key)
+            queue.add(key)
+
+    _on(kinds.WORKLOADS["Deployment"], made, "router")(router)
     _on(kinds.ROLLOUT, made)(rollout)
     _on(kinds.SLICE, made)(endpoints)
     routed = (

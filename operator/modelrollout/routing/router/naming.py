@@ -14,6 +14,7 @@ BUDGET: Final = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudge
 CREDENTIAL: Final = "modelrollout.dev/credential"
 SHARES: Final = "modelrollout.dev/shares"
 PREVIEW: Final = "modelrollout.dev/preview"
+TAKEN: Final = "modelrollout.dev/taken-service"
 
 STATS_PORT: Final = 9902
 """Of metrics, for Prometheus and the operator; the administration port is on loopback."""

@@ -107,6 +107,7 @@ def _object(rollout: Rollout, desired: Desired, target: Reference, more: Json) -
             generated.DECISION: str(desired.sequence),
             naming.SHARES: json.dumps(dict(sorted(desired.shares.items()))),
             naming.PREVIEW: desired.preview,
+            naming.TAKEN: asked(rollout.spec).service or "",
         }
     if target.kind == naming.SERVICE:
         annotations |= {

@@ -8,9 +8,12 @@ asked of the Envoys themselves (`answers`).
 import copy
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final
 
+from modelrollout.api.router import Router as Asked
+from modelrollout.api.spec import Traffic
 from modelrollout.domain.observed import TrafficSeen
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import generated, marks
@@ -101,6 +104,20 @@ class Router:
             target = naming.reference(rollout, kind)
             changes += marks.removed(rollout, target, live.get(target))
         return [*changes, Change(Verb.DELETE, naming.reference(rollout, naming.SECRET), {})]
+
+
+def before(rollout: Rollout, deployment: Json | None) -> Rollout | None:
+    """The rollout as it was when it had a router, by what is noted there; None where it had none.
+
+    Args:
+        rollout: as it is now, with another provider.
+        deployment: the router's, as read.
+    """
+    if deployment is None or not generated.is_of(rollout, deployment):
+        return None
+    taken = _notes(deployment).get(naming.TAKEN) or None
+    spec = rollout.spec.model_copy(update={"traffic": Traffic(router=Asked(service=taken))})
+    return replace(rollout, spec=spec)
 
 
 def retained(wanted: Wanted, rollout: Rollout, live: Mapping[Reference, Json]) -> Sequence[Change]:

@@ -4,7 +4,7 @@ Nothing that serves has an owner reference: deleting the rollout, or the CRD, ne
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import generated
@@ -58,7 +58,14 @@ def are_on(rollout: Rollout, live: Json) -> bool:
     return generated.is_of(rollout, live)
 
 
-def recorded(live: Json) -> dict[str, str]:
+class Recorded(TypedDict):
+    """Fields of `TrafficSeen` that are notes on an object."""
+
+    recorded_stable: str
+    recorded_uid: str
+
+
+def recorded(live: Json) -> Recorded:
     """What is noted on an object of ours, as fields of `TrafficSeen`."""
     notes = live["metadata"].get("annotations") or {}
     return {

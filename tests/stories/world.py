@@ -19,6 +19,7 @@ from modelrollout.api.spec import Metric, ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, to_object
 from modelrollout.domain import looking
 from modelrollout.domain.observed import (
+    AutoscalerSeen,
     CheckSeen,
     JobState,
     Look,
@@ -55,6 +56,7 @@ class Version:
     restarts: int = 0
     oom_killed: frozenset[str] = frozenset()
     crash_looping: frozenset[str] = frozenset()
+    replicas_owner: str = ""
     trouble: str = ""
     rates: dict[str, float] = field(default_factory=dict)
 
@@ -69,6 +71,7 @@ class Version:
             restarts={"pod": self.restarts},
             oom_killed=self.oom_killed,
             crash_looping=self.crash_looping,
+            replicas_owner=self.replicas_owner,
             trouble=self.trouble,
         )
 
@@ -113,6 +116,9 @@ class World:
         self.now = START
         self.versions = {name: Version(rates={"errors": 0.005}) for name in ("v1", "v2", "v3")}
         self.route: dict[str, int] | None = None
+        self.autoscalers: dict[str, AutoscalerSeen] = {}
+        self.may_hold = True
+        self.scaled: list[tuple[float, str, int]] = []
         self.preview = ""
         self.preview_obeys = True
         self.jobs: dict[str, JobState] = {}
@@ -186,6 +192,8 @@ class World:
             look=None if window is None else self.look(window),
             noise=self.noise,
             check=self._check(),
+            autoscalers=self.autoscalers,
+            may_hold=self.may_hold,
             problem=self.problem,
             scrape_interval_s=SCRAPE_S,
         )
@@ -286,6 +294,7 @@ class World:
             self.recorded_stable = made.stable
         if made.shares is not None and self.preview_obeys:
             self.preview = made.preview
+        self._scale(made)
         for job in made.jobs:
             assert job.name not in self.jobs, "a smoke test was made twice"
             self.jobs[job.name] = self.smoke_test
@@ -293,6 +302,21 @@ class World:
             self.gone = True
         if made.delete_route:
             self.turn_route(None)
+
+    def _scale(self, made: Plan) -> None:
+        for one in made.scales:
+            version = self.versions[one.version]
+            if version.wanted != one.replicas:
+                self.scaled.append((self.now, one.version, one.replicas))
+            version.wanted = version.ready = one.replicas
+        for held in made.minimums:
+            seen, is_held = self.autoscalers[held.version], held.original is not None
+            self.autoscalers[held.version] = replace(
+                seen,
+                minimum=held.minimum,
+                original=held.original,
+                held=held.minimum if is_held else None,
+            )
 
     def turn_route(self, shares: Mapping[str, int] | None) -> None:
         """The route changes, by whoever's hand."""

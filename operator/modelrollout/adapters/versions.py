@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from modelrollout.adapters import kinds
+from modelrollout.adapters import kinds, scaling
 from modelrollout.adapters.apiserver import path_of
 from modelrollout.adapters.informed import SERVICE_OF_SLICE, Reads
 from modelrollout.api.spec import Version
@@ -63,6 +63,7 @@ async def sight(apiserver: Reads, version: Version, *, namespace: str, with_pods
         revision=revision(template) if workload is not None else _hashed(selector),
         ready=_ready(slices) if front is not None else _ready_pods(backend, pods),
         wanted=_wanted(template),
+        replicas_owner=scaling.owner(template),
         **_health(pods),
     )
     return Sighting(seen, {pod["metadata"]["name"]: _started(pod) for pod in pods})

@@ -142,9 +142,13 @@ class ModelRolloutSpec(Part):
             "bound is under twice the margin."
         ),
     ] = OnInconclusive.HOLD
-    capacity: Annotated[Literal["Leave"], Field(description="Replicas are never touched.")] = (
-        "Leave"
-    )
+    capacity: Annotated[
+        Literal["Leave", "ParkOld"],
+        Field(
+            description="Leave: replicas are never touched. ParkOld: those of the old version go "
+            "to 0 after bake and drain, and come back before anything returns to it."
+        ),
+    ] = "Leave"
     deletion_policy: Annotated[
         Literal["Retain", "Delete"],
         Field(description="What becomes of the generated route when the rollout is deleted."),

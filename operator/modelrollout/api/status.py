@@ -92,6 +92,15 @@ class Check(Record):
     seen: Annotated[bool, Field(description="The Job was there.")] = False
 
 
+class Parked(Record):
+    """An old version that is, or is to be, scaled to zero."""
+
+    name: Annotated[str, Field(max_length=63)]
+    replicas: Annotated[int, Field(description="That it had, and gets back.")]
+    state: Literal["Waiting", "Parking", "Parked", "Returning"]
+    since: Instant
+
+
 class Rollout(Record):
     """The rollout in progress: the operator's own memory of it."""
 
@@ -106,6 +115,7 @@ class Rollout(Record):
     step_clock_s: Annotated[float, Field(description="Seconds served at this step.")] = 0.0
     surveyed: Annotated[bool, Field(description="Stable was looked at before the start.")] = False
     approved: Annotated[bool, Field(description="The present pause is approved.")] = False
+    minimum: Annotated[int, Field(description="Ready pods of stable at the start.")] = 0
     checks: Annotated[int, Field(description="Smoke tests begun.")] = 0
     check: Check | None = None
     promoted_at: Instant | None = None
@@ -312,6 +322,11 @@ class ModelRolloutStatus(Record):
         str,
         Field(max_length=32768, description="State of the evidence, as JSON."),
     ] = ""
+    parked: Annotated[list[Parked], Field(max_length=10)] = Field(default_factory=list)
+    held: Annotated[
+        list[Annotated[str, Field(max_length=63)]],
+        Field(max_length=10, description="Versions whose autoscaler has its minimum held."),
+    ] = Field(default_factory=list)
     rejected: Annotated[list[Rejection], Field(max_length=10)] = Field(default_factory=list)
     intents: Annotated[list[Acknowledged], Field(max_length=12)] = Field(default_factory=list)
     effective: Effective | None = None

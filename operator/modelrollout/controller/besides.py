@@ -7,7 +7,7 @@ keep traffic from where it was decided.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from modelrollout.adapters import jobs
+from modelrollout.adapters import jobs, scaling
 from modelrollout.adapters.apiserver import ApiError, Apiserver
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain.planned import Event, EventType, Plan
@@ -29,11 +29,22 @@ async def perform(
     Raises:
         ApiError: the first that was not a refusal, to be tried again.
     """
+    namespace = rollout["metadata"]["namespace"]
     parts: Sequence[tuple[Awaitable[None], Code, str]] = (
         (
             jobs.make(apiserver, plan.jobs, rollout=rollout, spec=spec),
             Code.SMOKE_TEST_UNUSABLE,
             "the apiserver refuses the smoke test",
+        ),
+        (
+            scaling.scale(apiserver, plan.scales, spec=spec, namespace=namespace),
+            Code.REPLICAS_OWNED,
+            "the apiserver refuses to scale the old version",
+        ),
+        (
+            scaling.hold(apiserver, plan.minimums, namespace=namespace),
+            Code.STABLE_MAY_SHRINK,
+            "the apiserver refuses to hold the autoscaler of the version that serves",
         ),
     )
     failed: list[ApiError] = []

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from modelrollout.api.status import Condition
-from modelrollout.domain import guarding, programming
+from modelrollout.domain import guarding, holding, programming
 from modelrollout.domain.passing import Pass, phase_of
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.domain.transitions import Phase
@@ -33,6 +33,8 @@ def renew(turn: Pass) -> None:
         wanted.append(("Reconciling", "True", reconciling))
     if stalled is not None:
         wanted.append(("Stalled", "True", stalled))
+    if (shrinks := holding.may_shrink(turn)) is not None:
+        wanted.append(("StableMayShrink", "True", shrinks))
     if (paused := _paused(turn)) is not None:
         wanted.append(("Paused", "True", paused))
     turn.put(conditions=[_condition(turn, *entry) for entry in wanted])

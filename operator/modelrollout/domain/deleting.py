@@ -2,7 +2,7 @@
 
 from modelrollout.api import scalars
 from modelrollout.api.status import Decision, ModelRolloutStatus
-from modelrollout.domain import conditions, programming, refusing
+from modelrollout.domain import conditions, holding, parking, programming, refusing
 from modelrollout.domain.observed import Observed
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.planned import Plan
@@ -22,13 +22,16 @@ def terminate(turn: Pass) -> Plan:
         turn.put(phase=Phase.TERMINATING.value, message="traffic returns to stable", previous=None)
         turn.tell(Code.DELETING, f"deleted: traffic returns to {turn.status.stable}")
         turn.put(decision=_returned(turn.now, turn.status))
-    gone = _may_go(turn.now, turn.status, turn.observed)
+    gone = _may_go(turn.now, turn.status, turn.observed) and _let_go(turn)
+    turn.put(held=[] if holding.is_at_rest(turn) else turn.status.held)
     conditions.renew(turn)
     decision, stable = turn.status.decision, turn.status.stable
     return Plan(
         status=before if turn.status == before else turn.status,
         shares=decision.shares or None,
         stable=stable.name if stable else "",
+        scales=parking.scales(turn),
+        minimums=holding.minimums(turn),
         finalizer=not gone,
         delete_route=gone and turn.spec.deletion_policy == "Delete",
         events=tuple(turn.events),
@@ -63,6 +66,12 @@ def _returned(now: float, status: ModelRolloutStatus) -> Decision:
     if shares == old.shares and not old.preview:
         return old.model_copy(update={"at": now})
     return Decision(sequence=old.sequence + 1, shares=shares, at=now)
+
+
+def _let_go(turn: Pass) -> bool:
+    """Autoscalers have their own minimum again, or there was time enough to give it back."""
+    may_be_held = turn.observed.may_hold and not holding.is_at_rest(turn)
+    return not may_be_held or turn.now - turn.status.decision.at > LONGEST_S
 
 
 def _may_go(now: float, status: ModelRolloutStatus, observed: Observed) -> bool:

@@ -7,7 +7,7 @@ requests in flight get the drain, and what follows the drain is remembered in `e
 from enum import StrEnum
 
 from modelrollout.api.status import Identity
-from modelrollout.domain import guarding
+from modelrollout.domain import guarding, parking
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code
 from modelrollout.domain.transitions import Phase, Trigger
@@ -80,6 +80,7 @@ def finish(turn: Pass) -> None:
     )
     turn.move(Trigger.FINISH)
     turn.tell(Code.PROMOTED, f"{turn.status.stable} serves all traffic")
+    parking.remember(turn, turn.status.previous)
     _close(turn)
     turn.put(candidate=None, previous=None)
 

@@ -14,6 +14,8 @@ from modelrollout.domain import (
     deleting,
     ending,
     guarding,
+    holding,
+    parking,
     previewing,
     programming,
     refusing,
@@ -56,6 +58,8 @@ def plan(
     turn.refused = refusing.unacceptable(turn)
     if not refusing.leaves_traffic(turn):
         _pursue(turn)
+    parking.follow(turn)
+    holding.follow(turn)
     return _planned(turn, status)
 
 
@@ -127,6 +131,8 @@ def _planned(turn: Pass, before: ModelRolloutStatus) -> Plan:
         stable=turn.status.stable.name if turn.status.stable else "",
         preview=decision.preview,
         jobs=checking.jobs(turn),
+        scales=parking.scales(turn),
+        minimums=holding.minimums(turn),
         finalizer=_finalizer(turn),
         events=tuple(turn.events),
         moves=tuple(turn.moves),
@@ -139,7 +145,8 @@ def _finalizer(turn: Pass) -> bool:
     decision = turn.status.decision
     returning = decision.confirmed_at is None and decision.sequence > 1
     under_way = turn.status.rollout is not None or turn.phase is Phase.TESTING
-    return under_way or returning or turn.spec.deletion_policy == "Delete"
+    is_busy = under_way or returning or bool(turn.status.held)
+    return is_busy or turn.spec.deletion_policy == "Delete"
 
 
 def _between_fights(turn: Pass) -> bool:

@@ -69,6 +69,33 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """The workload of a version is to have this many replicas."""
+
+    version: str
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum:
+    """An autoscaler is to have this minimum.
+
+    Attributes:
+        autoscaler: its name.
+        version: whose workload it scales.
+        minimum: replicas.
+        original: what it was, to be noted on it; None: put back, and nothing is noted any more.
+        edition: of the autoscaler as it was seen.
+    """
+
+    autoscaler: str
+    version: str
+    minimum: int
+    original: int | None
+    edition: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The outcome of one pass.
 
@@ -80,6 +107,8 @@ class Plan:
         stable: the version that the routes name as stable, "" when there is none yet.
         preview: the version that the preview host leads to, "" for none.
         jobs: to make, unless they exist.
+        scales: workloads to scale.
+        minimums: of autoscalers to change.
         finalizer: whether the object must carry our finalizer.
         delete_route: the generated route is to be deleted (deletionPolicy Delete, at the end).
         events: what to tell, in order.
@@ -92,6 +121,8 @@ class Plan:
     stable: str = ""
     preview: str = ""
     jobs: tuple[Job, ...] = ()
+    scales: tuple[Scale, ...] = ()
+    minimums: tuple[Minimum, ...] = ()
     finalizer: bool = False
     delete_route: bool = False
     events: tuple[Event, ...] = ()

@@ -1,7 +1,7 @@
 """What cannot be followed is refused: it is said so, once, and traffic stays where it is."""
 
 from modelrollout.api.status import SCHEMA_VERSION, Condition, ModelRolloutStatus
-from modelrollout.domain import conditions, steps
+from modelrollout.domain import conditions, parking, steps
 from modelrollout.domain.observed import Observed
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.planned import Event, EventType, Plan
@@ -60,7 +60,8 @@ def unreadable(now: float, status: ModelRolloutStatus, reason: Reason, observed:
 
 def unacceptable(turn: Pass) -> Reason | None:
     """Why the spec, or what it refers to, cannot be followed; None when it can."""
-    return turn.observed.problem or _misspelt(turn) or _at_the_door(turn)
+    refused = turn.observed.problem or _misspelt(turn) or parking.foreign(turn)
+    return refused or _at_the_door(turn)
 
 
 def leaves_traffic(turn: Pass) -> bool:
@@ -122,7 +123,7 @@ def _backend(turn: Pass) -> Reason | None:
             Code.BACKEND_MISSING,
             f"target {name}: the {kind} {version.workload.name} does not exist yet; deploy it",
         )
-    if seen.wanted == 0:
+    if seen.wanted == 0 and not parking.returns(turn, name):
         return Reason(
             Code.SCALED_TO_ZERO,
             f"target {name} is scaled to zero: set a minimum of 1 for the rollout",

@@ -195,6 +195,7 @@ def start(turn: Pass, candidate: Identity, *, number: int) -> None:
         id=f"{candidate.name}-{int(turn.now * 1000)}",
         phase=Phase.STARTING.value,
         number=number,
+        minimum=turn.seen(turn.status.stable.name).ready if turn.status.stable else 0,
         started_at=turn.now,
         clock_at=turn.now,
     )

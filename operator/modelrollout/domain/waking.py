@@ -5,7 +5,7 @@ out, or the status is written anew. So no rollout ever keeps the operator busy f
 """
 
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.domain import looking, programming, refusing, steps, ticking
+from modelrollout.domain import holding, looking, parking, programming, refusing, steps, ticking
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code
 from modelrollout.domain.transitions import Phase
@@ -71,8 +71,9 @@ def _same_reasons(before: ModelRolloutStatus, after: ModelRolloutStatus) -> bool
 
 def _at_rest(turn: Pass) -> list[float]:
     decision, due = turn.status.decision, []
+    due += _besides(turn)
     if programming.fight(turn) is not None:
-        return [turn.now + programming.FIGHT_PAUSE_S]
+        return [*due, turn.now + programming.FIGHT_PAUSE_S]
     if decision.confirmed_at is None and decision.shares:
         due.append(turn.now + _patience(turn))
     candidate = turn.status.candidate
@@ -80,6 +81,14 @@ def _at_rest(turn: Pass) -> list[float]:
     is_lifted = entry is not None and entry.lifted
     is_at_the_door = turn.refused is None and refusing.is_at_the_door(turn)
     if is_at_the_door and (turn.phase is Phase.SERVING or is_lifted):
+        due.append(turn.now + _POLL_S)
+    return due
+
+
+def _besides(turn: Pass) -> list[float]:
+    """What moves on beside traffic: workloads that are parked, autoscalers that are put back."""
+    due = [at for at in parking.due(turn, poll_s=_POLL_S) if at > turn.now]
+    if holding.minimums(turn):
         due.append(turn.now + _POLL_S)
     return due
 
@@ -92,7 +101,7 @@ def _patience(turn: Pass) -> float:
 
 def _under_way(turn: Pass) -> list[float]:
     rollout = turn.rollout
-    due = []
+    due = _besides(turn)
     if turn.status.decision.confirmed_at is None:
         due.append(turn.now + _patience(turn))
     if rollout.drain_until is not None and rollout.drain_until > turn.now:

@@ -58,7 +58,7 @@ def are_on(rollout: Rollout, live: Json) -> bool:
     return generated.is_of(rollout, live)
 
 
-class Recorded(TypedDict):
+class Recorded(TypedDict, total=False):
     """Fields of `TrafficSeen` that are notes on an object."""
 
     recorded_stable: str

@@ -10,11 +10,20 @@ NAMESPACE = "modelrollout"
 
 
 def main() -> None:
-    """`installing.py NAME=PROMETHEUS_URL ...`: the metric sources that rollouts may name."""
-    named = (argument.partition("=") for argument in sys.argv[1:])
+    """`installing.py [PROVIDER ...] NAME=PROMETHEUS_URL ...`.
+
+    Which providers of traffic rollouts may name beside the Gateway API, and which metric sources.
+    """
+    named = [argument.partition("=") for argument in sys.argv[1:]]
     values = {
+        "providers": {name: True for name, equals, _ in named if not equals},
         "image": {"repository": "modelrollout", "tag": "dev"},
-        "sources": [{"name": name, "url": url, "scrapeInterval": "2s"} for name, _, url in named],
+        "smokeTests": {"enabled": True},
+        "sources": [
+            {"name": name, "url": url, "scrapeInterval": "2s"}
+            for name, equals, url in named
+            if equals
+        ],
     }
     with helm.Config(namespace=NAMESPACE) as config:
         config.install(str(CHART), "modelrollout", values, create_namespace=True)

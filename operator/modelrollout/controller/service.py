@@ -63,6 +63,7 @@ class Service:
             routers=self._routers,
             namespaces=config.namespaces,
             verified_intents=config.verified_intents,
+            may_hold=config.hold_autoscalers,
         )
         self._reconciler = Reconciler(
             apiserver,

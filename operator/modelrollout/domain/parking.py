@@ -1,4 +1,4 @@
-"""`capacity: ParkOld`: the old version's workload goes to zero after bake and drain, and comes back.
+"""`capacity: ParkOld`: the old workload goes to zero after bake and drain, and comes back.
 
 How many replicas it had is stored before it is scaled. It is never scaled down while it has weight,
 is a way back, or drains; and it is scaled up before anything may return to it, as its own readiness

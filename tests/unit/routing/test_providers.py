@@ -2,12 +2,13 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from modelrollout.api.scalars import PARTS
+from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain.reasons import Code
 from modelrollout.routing import gateway_api, generated, istio, providers, service_switch, traefik
 from modelrollout.routing.contract import Change, Desired, Kind, Reference, Rollout, Tee, Verb
@@ -83,10 +84,11 @@ class Case:
     traffic: Json
     before: Store = field(default_factory=dict)
     switch_only: bool = False
+    given: Rollout | None = None
 
     @property
     def rollout(self) -> Rollout:
-        return gateway.rollout(self.traffic)
+        return self.given or gateway.rollout(self.traffic)
 
 
 CASES = {
@@ -201,29 +203,28 @@ def test_removing_takes_what_was_made_and_leaves_what_is_the_users(case: Case) -
     assert live.keys() == case.before.keys()
 
 
-@every
+MAKERS = {name: case for name, case in CASES.items() if not case.before}
+
+
+@pytest.mark.parametrize("case", MAKERS.values(), ids=MAKERS)
 def test_a_namesake_of_somebody_else_is_neither_written_nor_deleted(case: Case) -> None:
     made = moved(case, copy.deepcopy(case.before), shares={"v1": PARTS})
     theirs = copy.deepcopy(made)
     for one in made.keys() - case.before.keys():
         theirs[one]["metadata"]["labels"] = {}
-    if theirs == made:
-        pytest.skip("this provider makes nothing")
     assert rendered(case, theirs, shares={"v2": PARTS}) == []
     provider = providers.chosen(case.rollout.spec)
     assert provider.remove(case.rollout, seen(case, theirs)) == ()
     assert observed(case, theirs).problem.code is Code.ROUTE_MISSING
 
 
-@every
+HOSTLESS = ("service", "traefik", "traefik, own service", "istio")
+
+
+@pytest.mark.parametrize("case", [CASES[name] for name in HOSTLESS], ids=HOSTLESS)
 def test_a_preview_leads_to_the_candidate_and_goes_again(case: Case) -> None:
-    provider = providers.chosen(case.rollout.spec)
     before = moved(case, copy.deepcopy(case.before), shares={"v1": PARTS})
     shown = moved(case, before, shares={"v1": PARTS}, preview="v2")
-    if "preview" not in provider.capabilities or (
-        case.traffic.get("istio", {}).get("virtualServices") or "gatewayAPI" in case.traffic
-    ):
-        pytest.skip("it needs a host, which the strategy names")
     assert observed(case, shown).shares == {"v1": PARTS}
     assert "v2" in str({one: shown[one] for one in shown if shown[one] != before.get(one)})
     assert rendered(case, shown, shares={"v1": PARTS}, preview="v2") == []
@@ -363,3 +364,46 @@ def test_the_marks_of_what_is_made_name_rollout_and_decision() -> None:
         assert made["metadata"]["labels"][generated.ROLLOUT] == "fraud"
         assert made["metadata"]["annotations"][generated.DECISION] == "3"
         assert observed(CASES[name], moved(CASES[name], {}, shares={"v1": PARTS})).recorded_stable
+
+
+def with_preview_host(traffic: Json) -> Case:
+    """A case whose strategy names the host of its preview."""
+    case = Case(traffic, dict(CASES["istio, own services"].before))
+    strategy = {"blueGreen": {"previewHost": "preview.example.com"}}
+    written = {**case.rollout.spec.model_dump(mode="json", by_alias=True, exclude_none=True)}
+    spec = ModelRolloutSpec.model_validate({**written, "strategy": strategy})
+    return replace(case, given=replace(case.rollout, spec=spec))
+
+
+@pytest.mark.parametrize(
+    ("traffic", "gateways"),
+    [
+        ({"istio": {"hosts": ["fraud.example.com"], "gateways": ["a/b"]}}, ["a/b"]),
+        ({"istio": {"virtualServices": ["fraud"]}}, ["istio-system/public"]),
+    ],
+    ids=["made", "own"],
+)
+def test_istio_shows_a_preview_host_on_the_gateways_of_the_rollout(
+    traffic: Json, gateways: list[str]
+) -> None:
+    case = with_preview_host(traffic)
+    live = moved(case, copy.deepcopy(case.before), shares={"v1": PARTS}, preview="v2")
+    shown = live[reference(istio.VIRTUAL_SERVICE, "fraud-preview")]["spec"]
+    assert shown["hosts"] == ["preview.example.com"]
+    assert shown["gateways"] == gateways
+    assert shown["http"][0]["route"][0]["destination"]["host"] == "fraud-v2"
+    assert rendered(case, live, shares={"v1": PARTS}, preview="v2") == []
+    after = moved(case, live, shares={"v1": PARTS})
+    assert reference(istio.VIRTUAL_SERVICE, "fraud-preview") not in after
+
+
+def test_a_mirror_of_the_users_own_stays_when_ours_comes_and_goes() -> None:
+    case = CASES["istio, own services"]
+    there = {"destination": {"host": "audit"}, "percentage": {"value": 1}}
+    live = moved(case, copy.deepcopy(case.before), shares={"v1": PARTS}, tee=Tee("v2", 100))
+    rule = live[reference(istio.VIRTUAL_SERVICE, "fraud")]["spec"]["http"][1]
+    assert rule["mirrors"][0] == there
+    assert [one["destination"]["host"] for one in rule["mirrors"]] == ["audit", "fraud-v2"]
+    live = moved(case, live, shares={"v1": PARTS})
+    rule = live[reference(istio.VIRTUAL_SERVICE, "fraud")]["spec"]["http"][1]
+    assert rule["mirrors"] == [there]

@@ -21,6 +21,8 @@ Number = float | Array
 
 TOLERANCE = 1e-9
 MOST_STEPS = 80
+FEW = 16
+"""Bets up to which they are projected one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ def project(line: Line, *, alt_c: Array, alt_s: Array, n_c: Number, n_s: Number)
     stationarity condition, cleared of its pole at s = 0 or 1, is almost linear; Newton inside
     the bracket given by the two coordinates of the alternative needs three or four steps.
     """
+    if alt_c.ndim == 1 and alt_c.size <= FEW and np.ndim(n_c) == np.ndim(n_s) == 0:
+        return _one_by_one(line, alt_c, alt_s, n_c=float(n_c), n_s=float(n_s))
     crossing = (alt_c - line.offset) / line.slope
     ceiling = np.minimum(1.0, (1.0 - line.offset) / line.slope)
     low = np.maximum(np.minimum(crossing, alt_s), 0.0)
@@ -63,6 +67,48 @@ def project(line: Line, *, alt_c: Array, alt_s: Array, n_c: Number, n_s: Number)
             return np.asarray(step, dtype=np.float64)
         s = step
     return np.asarray(s, dtype=np.float64)
+
+
+def _one_by_one(line: Line, alt_c: Array, alt_s: Array, *, n_c: float, n_s: float) -> Array:
+    """The same for a handful of bets, where an array costs more than all of its arithmetic."""
+    offsets, slopes = np.ravel(line.offset).tolist(), np.ravel(line.slope).tolist()
+    bets = list(zip(alt_c.tolist(), alt_s.tolist(), strict=True))
+    found = [
+        [_newton(offset, slope, c, s, n_c, n_s) for c, s in bets]
+        for offset, slope in zip(offsets, slopes, strict=True)
+    ]
+    shape = np.shape(line.offset)[:1] + alt_c.shape
+    return np.asarray(found, dtype=np.float64).reshape(shape)
+
+
+def _newton(  # noqa: PLR0913, PLR0917 - called for each bet of each look
+    offset: float, slope: float, alt_c: float, alt_s: float, n_c: float, n_s: float
+) -> float:
+    crossing = (alt_c - offset) / slope
+    low = max(min(crossing, alt_s), 0.0)
+    high = min(max(crossing, alt_s), min(1.0, (1.0 - offset) / slope))
+    pull = n_c * slope
+    rate_c = max(alt_c, min(offset + slope * alt_s, 0.999999))
+    precision_c, precision_s = pull / (rate_c * (1.0 - rate_c)), n_s / (alt_s * (1.0 - alt_s))
+    s = (precision_c * (alt_c - offset) + precision_s * alt_s) / (precision_c * slope + precision_s)
+    if not low < s < high:
+        s = (low + high) / 2.0
+    for _ in range(MOST_STEPS):
+        c = offset + slope * s
+        spread_s, spread_c = s * (1.0 - s), c * (1.0 - c)
+        if not (spread_s > 0.0 and spread_c > 0.0):
+            return s
+        share, gap = spread_s / spread_c, c - alt_c
+        value = pull * gap * share + n_s * (s - alt_s)
+        low, high = (low, s) if value > 0.0 else (s, high)
+        bend = share * ((1.0 - 2.0 * s) / spread_s - slope * (1.0 - 2.0 * c) / spread_c)
+        step = s - value / (pull * (slope * share + gap * bend) + n_s)
+        if not low <= step <= high:
+            step = (low + high) / 2.0
+        if abs(step - s) <= TOLERANCE * step:
+            return step
+        s = step
+    return s
 
 
 def _first_guess(line: Line, alt_c: Array, alt_s: Array, n_c: Number, n_s: Number) -> Array:

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import json
+import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from types import TracebackType
@@ -26,6 +28,8 @@ class Load:
         codes: answers by status code.
         failed: requests without an answer, by what was seen.
         log: (monotonic seconds, version, code) of every answer.
+        met: per user, the versions that answered, in order; of `users` users, each named by the
+            header x-user-id.
     """
 
     def __init__(
@@ -36,8 +40,10 @@ class Load:
         rate: float = 60.0,
         path: str = "/predict",
         body: object = None,
+        users: int = 0,
     ) -> None:
         self.url, self.host, self.rate = f"{gateway_url}{path}", host, rate
+        self.users, self.met = users, dict[str, list[str]]()
         self._method, self._body = ("GET", None) if body is None else ("POST", body)
         self.answered: Counter[str] = Counter()
         self.codes: Counter[int] = Counter()
@@ -61,6 +67,13 @@ class Load:
         self._ended.set()
         self._thread.join(timeout=30)
 
+    def until(self, holds: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
+        """Waits until what users met holds; answers come on a thread of their own."""
+        deadline = time.monotonic() + timeout_s
+        while not holds():
+            assert time.monotonic() < deadline, f"not met within {timeout_s:.0f} s"
+            time.sleep(0.05)
+
     async def _run(self) -> None:
         timeout = aiohttp.ClientTimeout(total=10)
         connector = aiohttp.TCPConnector(limit=64)
@@ -79,8 +92,10 @@ class Load:
                 await asyncio.sleep(max(pause_s, 0))
             await asyncio.gather(*tasks)
 
-    def _ask(self, session: aiohttp.ClientSession) -> AbstractAsyncContextManager[Answer]:
-        headers = {"Host": self.host}
+    def _ask(
+        self, session: aiohttp.ClientSession, user: str = ""
+    ) -> AbstractAsyncContextManager[Answer]:
+        headers = {"Host": self.host} | ({"x-user-id": user} if user else {})
         return session.request(self._method, self.url, headers=headers, json=self._body)
 
     async def _first_answer(self, session: aiohttp.ClientSession) -> None:
@@ -94,8 +109,9 @@ class Load:
 
     async def _one(self, session: aiohttp.ClientSession) -> None:
         sent_s = time.monotonic() - self.began
+        user = f"user-{random.randrange(self.users)}" if self.users else ""
         try:
-            async with self._ask(session) as answer:
+            async with self._ask(session, user) as answer:
                 text = await answer.text()
                 version = json.loads(text)["model_version"]
         except (aiohttp.ClientError, TimeoutError) as problem:
@@ -105,5 +121,7 @@ class Load:
             self.failed[f"{answer.status} {text[:40]!r} after {sent_s:.1f} s"] += 1
             return
         self.answered[version] += 1
+        if user:
+            self.met.setdefault(user, []).append(version)
         self.codes[answer.status] += 1
         self.log.append((time.monotonic(), version, answer.status))

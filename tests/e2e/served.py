@@ -12,12 +12,18 @@ import random
 import signal
 from typing import Final
 
+import xxhash
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 VERSION: Final = os.environ.get("VERSION", "v?")
 BOUNDS_S: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
 _LEAVE_S: Final = 2.0
+
+
+def bucket_of(user: str, buckets: int = 100) -> str:
+    """The label of a user, as docs/ab-testing.md gives it to exporters."""
+    return str(xxhash.xxh64_intdigest(f"modelrollout/buckets:{user}") % buckets)
 
 
 class Model:
@@ -29,15 +35,22 @@ class Model:
         self.seconds = Histogram(
             "http_request_duration_seconds", "Time.", registry=self.registry, buckets=BOUNDS_S
         )
-        self.rating = Counter("rating_sum", "Sum of ratings.", registry=self.registry)
-        self.rated = Counter("rating_count", "Ratings.", registry=self.registry)
-        self.squares = Counter("rating_squares", "Squares.", registry=self.registry)
+        label, registry = ["bucket"], self.registry
+        self.rating = Counter("rating_sum", "Sum of ratings.", label, registry=registry)
+        self.rated = Counter("rating_count", "Ratings.", label, registry=registry)
+        self.squares = Counter("rating_squares", "Squares.", label, registry=registry)
+        self._rate("", 0.0, count=0)
         self.errors, self.slow, self.quality = 0.0, 0.0, 4.0
         self.random = random.Random(os.urandom(8))
         self.ready, self.crash_after = True, -1
         self.requests.labels("200")
 
-    async def predict(self, _: web.Request) -> web.Response:
+    def _rate(self, bucket: str, rating: float, *, count: int = 1) -> None:
+        self.rating.labels(bucket).inc(rating)
+        self.rated.labels(bucket).inc(count)
+        self.squares.labels(bucket).inc(rating * rating)
+
+    async def predict(self, request: web.Request) -> web.Response:
         """One answer, as told."""
         if self.crash_after > 0:
             self.crash_after -= 1
@@ -49,10 +62,10 @@ class Model:
         code = 500 if self.random.random() < self.errors else 200
         self.requests.labels(str(code)).inc()
         self.seconds.observe(0.3 if slow else 0.005)
-        rating = self.quality + self.random.random() - 0.5
-        self.rating.inc(rating)
-        self.rated.inc()
-        self.squares.inc(rating * rating)
+        user = request.headers.get("x-user-id", "")
+        taste = random.Random(user).random() - 0.5 if user else 0.0
+        rating = self.quality + taste + self.random.random() - 0.5
+        self._rate(bucket_of(user) if user else "", rating)
         return web.json_response({"model_version": VERSION}, status=code)
 
     async def behave(self, request: web.Request) -> web.Response:

@@ -148,9 +148,12 @@ def _add_plan(commands: Commands) -> None:
 
 
 def _plan(chosen: argparse.Namespace) -> Exit:
-    from modelrollout.cli import forecasting, foretelling, reading
+    from modelrollout.cli import comparing, forecasting, foretelling, reading
 
     spec = reading.spec(reading.rollout(chosen.file), of=str(chosen.file))
+    if spec.strategy.ab_test is not None:
+        print(comparing.text(spec, spec.strategy.ab_test), end="")
+        return DONE
     traffic = forecasting.Traffic(
         requests_per_s=chosen.rps,
         rates=_values(chosen.stable_rate, of="--stable-rate"),

@@ -3,7 +3,13 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from modelrollout.api.status import HistoryEntry, Identity, MetricStatus, VersionStatus
+from modelrollout.api.status import (
+    AbTestStatus,
+    HistoryEntry,
+    Identity,
+    MetricStatus,
+    VersionStatus,
+)
 from modelrollout.cli.outcome import Seen
 
 _QUIET = frozenset({"Accepted", "TrafficProgrammed", "MetricsAvailable", "Ready"})
@@ -20,6 +26,7 @@ def text(rollout: Seen) -> str:
             map(_metric, rollout.status.metrics),
         ),
         "\n".join(f"  {row.message}" for row in rollout.status.metrics if row.message),
+        _compared(rollout.status.ab_test),
         "\n".join(_conditions(rollout)),
         _ended(rollout.status.history),
     ]
@@ -72,6 +79,22 @@ def _version(one: VersionStatus) -> Sequence[str]:
 def _metric(row: MetricStatus) -> Sequence[str]:
     numbers = (row.candidate, row.stable, row.estimate, row.interval, row.samples)
     return (row.name, row.role, row.verdict, *numbers)
+
+
+def _compared(test: AbTestStatus | None) -> str:
+    """The arms of an A/B test under way, or the report of the last one."""
+    if test is None:
+        return ""
+    if test.report is None or test.running:
+        rows = [(str(arm.version), arm.state, arm.message) for arm in test.arms]
+        return table(("ARM", "STATE", "WHY"), rows)
+    report = test.report
+    results = [
+        (arm.version, arm.verdict, arm.goal, arm.stable, arm.lift, arm.guardrails)
+        for arm in report.arms
+    ]
+    head = ("ARM", "VERDICT", report.goal.upper(), report.stable.upper(), "LIFT", "GUARDRAILS")
+    return f"{report.outcome}: {report.message}\n{table(head, results)}"
 
 
 def _conditions(rollout: Seen) -> list[str]:

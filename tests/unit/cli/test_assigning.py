@@ -100,3 +100,19 @@ def test_a_status_that_cannot_be_is_refused(
 
     assert main(["assign", "ann", "-f", str(path)]) == 4
     assert "sum to 10000" in capsys.readouterr().err
+
+
+def test_a_plan_of_a_test_says_who_meets_what_and_how_it_is_decided(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "-f", str(written(tmp_path))]) == 0
+    assert capsys.readouterr().out == (
+        "an A/B test of 2 against v1, for 14d, by the header x-user-id:\n"
+        "  v2  20% of the users\n"
+        "  v3  20% of the users\n"
+        "  v1  60%, and all requests that name no user\n"
+        "the goal rating is judged once, at the end, with users as units\n"
+        "a false winner has a chance of at most 5 %\n"
+        "guardrails are judged by request at every look: none\n"
+        "which difference can be seen depends on how much users differ: no file tells that\n"
+    )

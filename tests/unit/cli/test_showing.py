@@ -71,3 +71,34 @@ def test_a_status_of_a_newer_operator_gets_a_sentence(
     answer = run("status", "fraud")
     assert answer.code == 4
     assert "the status of fraud is not readable (stable: " in answer.err
+
+
+@pytest.mark.usefixtures("port")
+def test_the_report_of_an_ab_test_is_a_table(store: apiserver.Store, run: conftest.Run) -> None:
+    arms = [
+        {"version": "v2", "verdict": "Stopped"},
+        {
+            "version": "v3",
+            "verdict": "Better",
+            "goal": "3.19",
+            "stable": "2.997",
+            "lift": "+6.5 % (+5.4 % to +7.5 %)",
+            "guardrails": "errors NotWorse",
+        },
+    ]
+    report = {
+        "outcome": "Reported",
+        "winner": "v3",
+        "stable": "v1",
+        "goal": "rating",
+        "message": "v3 won after 14d",
+        "startedAt": 0,
+        "endedAt": 1,
+        "arms": arms,
+    }
+    test = {"key": "k", "running": False, "startedAt": 0, "clockAt": 0, "report": report}
+    store.put(rollouts.rollout("Serving", target="v1", abTest=test))
+    answer = run("status", "fraud")
+
+    assert "Reported: v3 won after 14d\nARM  VERDICT  RATING  V1     LIFT" in answer.out
+    assert "v3   Better   3.19    2.997  +6.5 % (+5.4 % to +7.5 %)  errors NotWorse" in answer.out

@@ -1,0 +1,128 @@
+"""A/B tests end to end: users of a real router, and a report by user from a real Prometheus."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modelrollout.cli.main import main
+from tests.e2e import fleet
+from tests.e2e.fleet import Fleet, summary
+from tests.e2e.load import Load
+
+Json = dict[str, Any]
+
+RATING: Json = {
+    "name": "rating",
+    "role": "goal",
+    "better": "higher",
+    "buckets": {"label": "bucket"},
+    "mean": {"sum": "rating_sum_total", "count": "rating_count_total"},
+}
+USERS = 1500
+
+
+def spec(**changes: Any) -> Json:
+    test = {
+        "unit": {"header": "x-user-id"},
+        "arms": [{"version": "v2", "weight": 30}, {"version": "v3", "weight": 30}],
+        "duration": "40s",
+        "goal": "rating",
+        "overrides": {"header": "x-modelrollout-version"},
+    }
+    return {
+        "versions": fleet.versions("v1", "v2", "v3"),
+        "traffic": {"router": {}},
+        "strategy": {"abTest": test | changes},
+        "analysis": {"interval": "4s", "warmUp": "2s", "metrics": [fleet.ERRORS, RATING]},
+    }
+
+
+def url(ml: Fleet) -> str:
+    return f"http://fraud-router.{ml.namespace}.svc.cluster.local:8080"
+
+
+def assigned(ml: Fleet, folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Who gets what, by the command line from the rollout as it is."""
+    path = folder / "rollout.yaml"
+    path.write_text(yaml.safe_dump(ml.get()))
+    capsys.readouterr()
+    assert main(["assign", *(f"user-{n}" for n in range(USERS)), "-f", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    return {line.split("\t")[0]: line.split("\t")[1] for line in lines if line[0] != "#"}
+
+
+def both(ml: Fleet, status: Json) -> bool:
+    del ml
+    return set(status.get("decision", {}).get("shares", {})) == {"v1", "v2", "v3"} and bool(
+        status["decision"].get("confirmedAt")
+    )
+
+
+def test_users_meet_one_version_each_and_the_report_names_the_winner(
+    ml: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ml.deploy("v1", "v2", "v3")
+    ml.behave("v3", quality=4.5)
+    ml.rollout(**spec())
+    ml.until(lambda status: both(ml, status))
+    with Load(url(ml), ml.host, rate=120, users=USERS) as load:
+        published = assigned(ml, tmp_path, capsys)
+        found = ml.until(lambda s: bool((s.get("abTest") or {}).get("report")), timeout_s=150)
+    report = found["status"]["abTest"]["report"]
+
+    assert load.failed == {}, summary(found)
+    assert (report["outcome"], report["winner"]) == ("Reported", "v3"), json.dumps(report)
+    assert report["message"].startswith("v3 won after ")
+    assert "%" in report["arms"][1]["lift"]
+    # Until the end, when those of the arms go back to stable, each user met one version.
+    wrong = {
+        user: met
+        for user, met in load.met.items()
+        if {version for version in met if version != "v1"} - {published[user]}
+    }
+    assert wrong == {}
+    ml.until(lambda s: s["decision"]["shares"] == {"v1": 10_000})
+    ready = ml.until(lambda s: fleet.condition(s, "Ready").get("status") == "True")
+    assert fleet.condition(ready["status"], "Ready")["reason"] == "ABTestReported"
+
+
+def test_the_users_of_a_harmful_arm_go_to_stable_and_nobody_else_moves(
+    ml: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ml.deploy("v1", "v2", "v3")
+    ml.rollout(**spec(duration="1h"))
+    ml.until(lambda status: both(ml, status))
+    before = assigned(ml, tmp_path, capsys)
+    ml.behave("v2", errors=0.5)
+    with Load(url(ml), ml.host, rate=120, users=USERS):
+        found = ml.until(
+            lambda s: (
+                set(s["decision"]["shares"]) == {"v1", "v3"}
+                and bool(s["decision"].get("confirmedAt"))
+            )
+        )
+    after = assigned(ml, tmp_path, capsys)
+
+    assert {(before[u], after[u]) for u in before if before[u] != after[u]} == {("v2", "v1")}
+    assert found["status"]["rejected"][-1]["name"] == "v2", summary(found)
+    with Load(url(ml), ml.host, rate=150, users=USERS) as load:
+        load.until(lambda: len(load.met) >= 300)
+    assert {u: set(met) for u, met in load.met.items()} == {u: {after[u]} for u in load.met}
+    assert "ArmStopped" in ml.events()
+
+
+def test_a_hotfix_supersedes_the_test(ml: Fleet) -> None:
+    ml.deploy("v1", "v2", "v3", "v4")
+    ml.rollout(**spec(duration="1h"))
+    ml.until(lambda status: both(ml, status))
+    versions = fleet.versions("v1", "v2", "v3", "v4")
+    ml.patch({"spec": {"versions": versions, "target": "v4"}})
+    found = ml.until(lambda s: bool((s.get("abTest") or {}).get("report")))
+
+    report = found["status"]["abTest"]["report"]
+    assert report["outcome"] == "Superseded", summary(found)
+    assert "superseded by the new target v4" in report["message"]
+    ml.until(lambda s: s["candidate"]["name"] == "v4")

@@ -27,6 +27,9 @@ NEEDED = {
     ("discovery.k8s.io", "endpointslices"): {"get", "list", "watch"},
     ("apps", "deployments"): {"get", "list", "watch"},
     ("apps", "statefulsets"): {"get", "list", "watch"},
+    ("apps", "deployments/scale"): {"patch"},
+    ("apps", "statefulsets/scale"): {"patch"},
+    ("autoscaling", "horizontalpodautoscalers"): {"list", "patch"},
     ("events.k8s.io", "events"): {"create", "patch"},
     ("gateway.networking.k8s.io", "gateways"): {"get"},
     ("gateway.networking.k8s.io", "gatewayclasses"): {"get"},
@@ -84,6 +87,23 @@ def test_a_provider_brings_its_own_rights_and_no_others(provider: str) -> None:
 def test_without_the_gateway_api_its_rights_are_gone() -> None:
     role = named(render({"providers": {"gatewayAPI": False}}), "ClusterRole", "modelrollout")
     assert granted(role).keys() == NEEDED.keys() - OF_GATEWAY_API
+
+
+def test_jobs_are_made_only_where_smoke_tests_are_switched_on() -> None:
+    objects = render({"smokeTests": {"enabled": True}})
+    jobs = {("batch", "cronjobs"): {"get"}, ("batch", "jobs"): {"get", "create"}}
+    assert granted(named(objects, "ClusterRole", "modelrollout")) == NEEDED | jobs
+    assert configuration(objects)["smokeTests"] is True
+    assert configuration(render())["smokeTests"] is False
+
+
+def test_replicas_and_autoscalers_are_left_alone_where_that_is_switched_off() -> None:
+    objects = render({"capacity": {"parkOld": False, "holdAutoscalers": False}})
+    rights = granted(named(objects, "ClusterRole", "modelrollout"))
+    assert rights["autoscaling", "horizontalpodautoscalers"] == {"list"}
+    assert not any(resource.endswith("/scale") for _, resource in rights)
+    written = configuration(objects)
+    assert (written["parkOld"], written["holdAutoscalers"]) == (False, False)
 
 
 def test_with_scope_namespace_the_same_rights_hold_in_each_namespace_only() -> None:

@@ -95,6 +95,15 @@ def _steps_ascend() -> str:
 
 _AB_TEST: Final = (
     Rule(
+        "!has(self.strategy) || !has(self.strategy.abTest) || !has(self.analysis)"
+        " || !has(self.analysis.metrics)"
+        " || (size(self.strategy.abTest.arms) * size(self.analysis.metrics) <= 24"
+        " && size(self.analysis.metrics.filter(m, has(m.buckets))) <= 10)",
+        "an A/B test has room for 24 pairs of arm and metric, and for 10 metrics with buckets: "
+        "leave out arms or metrics",
+        field="strategy",
+    ),
+    Rule(
         "!has(self.strategy) || !has(self.strategy.abTest)"
         " || self.strategy.abTest.arms.all(a, self.versions.exists(v, v.name == a.version))",
         "every arm of the A/B test must name one of spec.versions",

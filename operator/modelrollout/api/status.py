@@ -224,7 +224,7 @@ class ArmStatus(Record):
     state: ArmState = ArmState.WAITING
     message: Text = ""
     rollout: Annotated[Rollout, Field(description="The operator's own memory of it.")]
-    evidence: Annotated[str, Field(max_length=16384)] = ""
+    evidence: Annotated[str, Field(max_length=32768)] = ""
     metrics: Annotated[list[MetricStatus], Field(max_length=20)] = Field(default_factory=list)
 
 
@@ -266,7 +266,7 @@ class AbTestStatus(Record):
     clock_at: Instant
     clock_s: Annotated[float, Field(description="Seconds in which users were observed.")] = 0.0
     arms: Annotated[list[ArmStatus], Field(max_length=4)] = Field(default_factory=list)
-    users: Annotated[str, Field(max_length=32768, description="Sums by bucket, as JSON.")] = ""
+    users: Annotated[str, Field(max_length=40960, description="Sums by bucket, as JSON.")] = ""
     overrules: Annotated[
         str, Field(max_length=63, description="The target that the winner serves instead of.")
     ] = ""

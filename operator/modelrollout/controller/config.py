@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from modelrollout.adapters.prometheus import SourceConfig
+from modelrollout.adapters.source import SourceConfig
 from modelrollout.api import misfits
 
 

@@ -152,7 +152,8 @@ class Observer:
 
     async def _versions(self, subject: Subject) -> dict[str, Sighting]:
         namespace = subject.live["metadata"]["namespace"]
-        under_way = subject.status.rollout is not None
+        test = subject.status.ab_test
+        under_way = subject.status.rollout is not None or (test is not None and test.running)
         seen = await asyncio.gather(
             *(
                 versions.sight(self._informed, version, namespace=namespace, with_pods=under_way)

@@ -85,7 +85,13 @@ def _count_users(turn: Pass, arm: ArmStatus, look: Look | None) -> None:
     if not is_next or turn.status.decision.confirmed_at is None or not look.users:
         return
     part = min(1.0, max(turn.test.clock_s, turn.spec.analysis.interval) / asked.duration)
-    book = users.added(users.opened(turn.test.users), _name(arm), look, part_of_time=part)
+    book = users.added(
+        users.opened(turn.test.users),
+        _name(arm),
+        look,
+        part_of_time=part,
+        among=users.clusters_of(turn.spec),
+    )
     turn.put_test(users=users.closed(book))
 
 

@@ -7,6 +7,7 @@ all along, by an interval that holds at any time, approximately.
 """
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from modelrollout.domain import describing, questions
 from modelrollout.domain.observed import Look, UserSums
 from modelrollout.domain.reasons import Code, Reason
 
+MOST_KEPT = 125
+"""Clusters per arm that a status has room for, over all metrics judged by user."""
+_MOST_CLUSTERS = 100
 FEWEST_FOR_HARM = 20
 """Buckets of both arms from which on a spread between them may stop an arm."""
 _DIGITS = 9
@@ -75,7 +79,19 @@ def _number(value: float) -> float:
     return int(value) if value == int(value) else float(f"{value:.{_DIGITS}g}")
 
 
-def added(book: Book, arm: str, look: Look, *, part_of_time: float) -> Book:
+def clusters_of(spec: ModelRolloutSpec) -> int:
+    """How many clusters the buckets are folded into: fewer, the more metrics are judged by user."""
+    judged = sum(metric.buckets is not None for metric in spec.analysis.metrics)
+    return min(_MOST_CLUSTERS, MOST_KEPT // max(1, judged))
+
+
+def _cluster(bucket: str, among: int) -> str:
+    """Whole buckets stay together, so that clusters are as independent as buckets are."""
+    number = int(bucket) if bucket.isdecimal() else zlib.crc32(bucket.encode())
+    return str(number % among)
+
+
+def added(book: Book, arm: str, look: Look, *, part_of_time: float, among: int) -> Book:
     """The sums after one look.
 
     Args:
@@ -83,22 +99,27 @@ def added(book: Book, arm: str, look: Look, *, part_of_time: float) -> Book:
         arm: whose look it is.
         look: which came through.
         part_of_time: how much of the test's duration has passed, above 0 and at most 1.
+        among: how many clusters the buckets are folded into.
     """
     new = dict(book)
     for metric, pair in look.users.items():
         old = book.get((arm, metric), Kept({}, {}))
-        now = Kept(_plus(old.candidate, pair.candidate), _plus(old.stable, pair.stable))
+        now = Kept(
+            _plus(old.candidate, pair.candidate, among=among),
+            _plus(old.stable, pair.stable, among=among),
+        )
         found = comparison(now)
         foreseen = found.standard_error * part_of_time**0.5 if found else 0.0
         new[arm, metric] = Kept(now.candidate, now.stable, old.planned or foreseen)
     return new
 
 
-def _plus(old: UserSums, new: UserSums) -> Side:
+def _plus(old: UserSums, new: UserSums, *, among: int) -> Side:
     made = dict(old)
     for bucket, (total, count) in new.items():
-        before = made.get(bucket, (0.0, 0.0))
-        made[bucket] = (before[0] + total, before[1] + count)
+        cluster = _cluster(bucket, among)
+        before = made.get(cluster, (0.0, 0.0))
+        made[cluster] = (before[0] + total, before[1] + count)
     return made
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from modelrollout.routing.contract import Desired, Verb
-from modelrollout.routing.router import naming, takeover
+from modelrollout.routing.router import answers, naming, takeover
 from tests.unit.routing.router import store
 from tests.unit.routing.router.store import CANARY, ROUTER, STABLE, Store
 
@@ -65,7 +65,7 @@ def test_it_is_given_back_before_the_envoys_end(
     after = store.performed(live, changes)
     assert takeover.selector(after[FRAUD]) == then
     assert after[FRAUD]["metadata"]["annotations"] == {}
-    assert {one.name for one in after if one.kind != store.answers.KIND} == {
+    assert {one.name for one in after if one.kind != answers.KIND} == {
         "fraud",
         "fraud-v1",
         "fraud-v2",

@@ -7,37 +7,80 @@ from typing import Any
 import pytest
 import yaml
 
+from modelrollout.api import crd
 from modelrollout.cli.main import main
-from tests.e2e import fleet
+from tests.e2e import fleet, kubectl
 from tests.e2e.fleet import Fleet, summary
 from tests.e2e.load import Load
 
 Json = dict[str, Any]
 
-RATING: Json = {
-    "name": "rating",
-    "role": "goal",
-    "better": "higher",
-    "buckets": {"label": "bucket"},
-    "mean": {"sum": "rating_sum_total", "count": "rating_count_total"},
-}
+EXAMPLE = crd.CHECKOUT / "examples" / "06-ab-test" / "rollout.yaml"
 USERS = 1500
 
 
 def spec(**changes: Any) -> Json:
-    test = {
-        "unit": {"header": "x-user-id"},
-        "arms": [{"version": "v2", "weight": 30}, {"version": "v3", "weight": 30}],
-        "duration": "40s",
-        "goal": "rating",
-        "overrides": {"header": "x-modelrollout-version"},
-    }
-    return {
-        "versions": fleet.versions("v1", "v2", "v3"),
-        "traffic": {"router": {}},
-        "strategy": {"abTest": test | changes},
-        "analysis": {"interval": "4s", "warmUp": "2s", "metrics": [fleet.ERRORS, RATING]},
-    }
+    """The example, with times short enough for a test."""
+    made: Json = example()["spec"]
+    made["strategy"]["abTest"] |= {"duration": "40s"} | changes
+    made["analysis"] |= {"interval": "4s", "warmUp": "2s"}
+    made["analysis"]["metrics"][0]["margin"] = fleet.ERRORS["margin"]
+    return made
+
+
+def example() -> Json:
+    """The example that people copy."""
+    found: Json = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    return found
+
+
+def tried(**test: Any) -> kubectl.Answer:
+    """What the apiserver says to the example with another test; nothing is stored."""
+    rollout = example()
+    rollout["metadata"] = {"generateName": "fraud-", "namespace": "default"}
+    rollout["spec"]["strategy"]["abTest"] |= test
+    return kubectl.run("create", "--dry-run=server", "-f", "-", stdin=rollout)
+
+
+@pytest.mark.parametrize(
+    ("test", "words"),
+    [
+        ({"arms": [{"version": "v1", "weight": 20}]}, "cannot be one of them: to release an arm"),
+        ({"arms": [{"version": "v9", "weight": 20}]}, "must name one of spec.versions"),
+        (
+            {"arms": [{"version": "v2", "weight": 20}, {"version": "v2", "weight": "0.5%"}]},
+            "two arms name the same version",
+        ),
+        (
+            {"arms": [{"version": "v2", "weight": 60}, {"version": "v3", "weight": "40.5%"}]},
+            "sum to at most 100",
+        ),
+        ({"arms": [{"version": "v2", "weight": 0}]}, "are above 0"),
+        ({"goal": "errors"}, "with role goal and buckets"),
+        ({"unit": {"header": "a", "cookie": "b"}}, "exactly one of these in unit"),
+    ],
+    ids=["target", "unknown", "twice", "sum", "nobody", "goal", "unit"],
+)
+@pytest.mark.usefixtures("operator")
+def test_the_apiserver_refuses_and_says_what_to_write(test: Json, words: str) -> None:
+    answer = tried(**test)
+    assert not answer.ok
+    assert words in answer.err
+
+
+@pytest.mark.usefixtures("operator")
+def test_the_apiserver_takes_the_example() -> None:
+    assert tried().ok, tried().err
+
+
+def test_a_provider_that_cannot_keep_users_is_refused_with_those_that_can(ml: Fleet) -> None:
+    ml.deploy("v1", "v2", "v3")
+    ml.rollout(**spec() | {"traffic": fleet.rollout(ml.host)["spec"]["traffic"]})
+    found = ml.until(lambda s: fleet.condition(s, "Accepted").get("status") == "False")
+
+    told = fleet.condition(found["status"], "Accepted")["message"]
+    assert "spec.strategy.abTest asks to keep each user on one version" in told
+    assert "spec.traffic.router" in told
 
 
 def url(ml: Fleet) -> str:
@@ -54,8 +97,7 @@ def assigned(ml: Fleet, folder: Path, capsys: pytest.CaptureFixture[str]) -> dic
     return {line.split("\t")[0]: line.split("\t")[1] for line in lines if line[0] != "#"}
 
 
-def both(ml: Fleet, status: Json) -> bool:
-    del ml
+def both(status: Json) -> bool:
     return set(status.get("decision", {}).get("shares", {})) == {"v1", "v2", "v3"} and bool(
         status["decision"].get("confirmedAt")
     )
@@ -67,7 +109,7 @@ def test_users_meet_one_version_each_and_the_report_names_the_winner(
     ml.deploy("v1", "v2", "v3")
     ml.behave("v3", quality=4.5)
     ml.rollout(**spec())
-    ml.until(lambda status: both(ml, status))
+    ml.until(both)
     with Load(url(ml), ml.host, rate=120, users=USERS) as load:
         published = assigned(ml, tmp_path, capsys)
         found = ml.until(lambda s: bool((s.get("abTest") or {}).get("report")), timeout_s=150)
@@ -94,7 +136,7 @@ def test_the_users_of_a_harmful_arm_go_to_stable_and_nobody_else_moves(
 ) -> None:
     ml.deploy("v1", "v2", "v3")
     ml.rollout(**spec(duration="1h"))
-    ml.until(lambda status: both(ml, status))
+    ml.until(both)
     before = assigned(ml, tmp_path, capsys)
     ml.behave("v2", errors=0.5)
     with Load(url(ml), ml.host, rate=120, users=USERS):
@@ -117,7 +159,7 @@ def test_the_users_of_a_harmful_arm_go_to_stable_and_nobody_else_moves(
 def test_a_hotfix_supersedes_the_test(ml: Fleet) -> None:
     ml.deploy("v1", "v2", "v3", "v4")
     ml.rollout(**spec(duration="1h"))
-    ml.until(lambda status: both(ml, status))
+    ml.until(both)
     versions = fleet.versions("v1", "v2", "v3", "v4")
     ml.patch({"spec": {"versions": versions, "target": "v4"}})
     found = ml.until(lambda s: bool((s.get("abTest") or {}).get("report")))

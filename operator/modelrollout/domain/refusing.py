@@ -91,10 +91,24 @@ def _misspelt(turn: Pass) -> Reason | None:
     if turn.written(turn.spec.target) is None:
         names = ", ".join(version.name for version in turn.spec.versions)
         return Reason(Code.INVALID_SPEC, f"target {turn.spec.target} is none of: {names}")
+    if (wrong := _wrong_arm(turn)) is not None:
+        return wrong
     stable = turn.status.stable
     if stable is not None and turn.written(stable.name) is None:
         sentence = f"{stable.name} serves and must stay among the versions of the spec"
         return Reason(Code.INVALID_SPEC, sentence)
+    return None
+
+
+def _wrong_arm(turn: Pass) -> Reason | None:
+    test = turn.spec.strategy.ab_test
+    for arm in test.arms if test is not None else ():
+        if turn.written(arm.version) is None:
+            sentence = f"arm {arm.version} of the A/B test is none of the versions"
+            return Reason(Code.INVALID_SPEC, sentence)
+        if arm.version == turn.spec.target:
+            sentence = f"target {arm.version} is what the arms are compared with, and is one itself"
+            return Reason(Code.INVALID_SPEC, f"{sentence}: take it out of abTest.arms")
     return None
 
 

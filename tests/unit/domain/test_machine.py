@@ -36,6 +36,15 @@ STRATEGIES: tuple[dict[str, Any], ...] = (
             {"weight": 60, "minDuration": "1m"},
         ]
     },
+    {
+        "abTest": {
+            "unit": {"header": "x-user-id"},
+            "arms": [{"version": "v2", "weight": 20}, {"version": "v3", "weight": 30}],
+            "duration": "4m",
+            "goal": "liking",
+            "onWinner": "Promote",
+        }
+    },
 )
 BAKES: tuple[dict[str, Any] | None, ...] = (
     None,
@@ -51,6 +60,13 @@ METRICS: tuple[dict[str, Any], ...] = (
     },
     {"name": "rating", "role": "watch", "mean": {"sum": "a", "count": "b", "squares": "c"}},
     {"name": "slow", "latency": {"histogram": "s", "threshold": "250ms"}},
+    {
+        "name": "liking",
+        "role": "goal",
+        "better": "higher",
+        "buckets": {},
+        "mean": {"sum": "l", "count": "m"},
+    },
 )
 NAMES = st.sampled_from(["v1", "v2", "v3"])
 CHALLENGERS = st.sampled_from(["v2", "v3"])
@@ -134,7 +150,8 @@ class Rollouts(RuleBasedStateMachine):
 
     @rule(name=NAMES, rate=st.sampled_from([0.0, 0.005, 0.02, 0.3]))
     def a_version_behaves(self, name: str, rate: float) -> None:
-        self.world.versions[name].rates = {"errors": rate, "slow": rate, "rating": rate}
+        rates = {"errors": rate, "slow": rate, "rating": rate, "liking": 3.0 + 5.0 * rate}
+        self.world.versions[name].rates = rates
 
     @rule(is_up=st.booleans(), missing=st.sets(st.tuples(st.just("errors"), NAMES), max_size=2))
     def the_source_answers(self, *, is_up: bool, missing: set[tuple[str, str]]) -> None:
@@ -235,7 +252,7 @@ class Rollouts(RuleBasedStateMachine):
             version.exists = version.workload_exists = True
             version.ready = version.wanted
             version.crash_looping = version.oom_killed = frozenset()
-            version.rates = {"errors": 0.005, "slow": 0.01, "rating": 3.0}
+            version.rates = {"errors": 0.005, "slow": 0.01, "rating": 3.0, "liking": 3.0}
         world.route_accepted = world.route_obeys = world.source_up = True
         world.problem, world.missing = None, set()
         world.pass_by(240.0)

@@ -133,6 +133,7 @@ def check(world: Watched, before: ModelRolloutStatus, made: Plan) -> None:
     _shares(world, after, made)
     _rises(world, before, after)
     _rejected(world, after)
+    _arms(world, before, after)
     _one_step(world, before, after, made)
     _drain(world, made)
     _well_formed(world, before, after, made)
@@ -142,7 +143,8 @@ def _shares(world: Watched, after: ModelRolloutStatus, made: Plan) -> None:
     decided = after.decision.shares
     assert sum(decided.values()) == (PARTS if decided else 0), f"S1: {decided}"
     assert made.shares is None or made.shares == decided, "what is done is what was persisted"
-    assert after.stable is None or decided or after.phase == Phase.TERMINATING or world.problem
+    refused = any(c.type == "Accepted" and c.status == "False" for c in after.conditions)
+    assert after.stable is None or decided or after.phase == Phase.TERMINATING or refused
     phase = after.phase
     if phase in _NO_TRAFFIC and after.stable is not None and decided and made.shares is not None:
         assert decided == {after.stable.name: PARTS}, f"S5: {phase} with {decided}"
@@ -177,6 +179,22 @@ def _rejected(world: Watched, after: ModelRolloutStatus) -> None:
         same = (entry.name, entry.revision) == (candidate.name, candidate.revision)
         if same and not entry.lifted and after.decision.shares.get(entry.name, 0) > 0:
             assert rollout.number > entry.tries, "S8: a rejected candidate has traffic"
+
+
+def _arms(world: Watched, before: ModelRolloutStatus, after: ModelRolloutStatus) -> None:
+    """S2 and S8 for the arms of an A/B test: each is a candidate."""
+    if after.phase != Phase.TESTING or after.ab_test is None:
+        return
+    out = {(entry.name, entry.revision) for entry in after.rejected if not entry.lifted}
+    for arm in after.ab_test.arms:
+        old, new = (status.decision.shares.get(arm.version.name, 0) for status in (before, after))
+        assert new <= arm.share, "S5: above its weight"
+        version = world.versions[arm.version.name]
+        if new > old and before.uid == after.uid:
+            allowed = PARTS * version.ready // max(version.wanted, version.ready, 1)
+            assert new <= allowed, f"S2: {new} with {version.ready}/{version.wanted}"
+        is_out = (arm.version.name, arm.version.revision) in out
+        assert not (is_out and new), "S8: a rejected arm has traffic"
 
 
 def _one_step(

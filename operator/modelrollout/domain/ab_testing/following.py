@@ -22,7 +22,9 @@ def follow(turn: Pass) -> None:
     if turn.phase is not Phase.SERVING or asked is None or turn.refused is not None:
         return
     stable = turn.status.stable
-    if stable is not None and turn.target == stable.name and not _has_run(turn, asked):
+    if stable is None or turn.target != stable.name or _has_run(turn, asked):
+        return
+    if all(arm.version != stable.name for arm in asked.arms):  # the winner of the last one may be
         _start(turn, asked)
 
 

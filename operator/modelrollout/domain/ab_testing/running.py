@@ -133,7 +133,9 @@ def shares(turn: Pass) -> dict[str, int]:
     mine = {
         _name(arm): arm.share
         for arm in turn.test.arms
-        if arm.state is ArmState.RUNNING and arm.rollout.unready_since is None
+        if arm.state is ArmState.RUNNING
+        and arm.rollout.unready_since is None
+        and turn.written(_name(arm)) is not None
     }
     stable = turn.status.stable
     rest = {stable.name: scalars.PARTS - sum(mine.values())} if stable else {}

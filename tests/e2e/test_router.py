@@ -1,9 +1,19 @@
 """The router end to end: real Envoys that the operator deploys, users counted at the client."""
 
+import base64
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import pytest
 
-from tests.e2e.fleet import Fleet, summary
+from tests.e2e import kubectl
+from tests.e2e.fleet import Fleet, condition, summary
 from tests.e2e.load import Load
 
 Json = dict[str, Any]
@@ -23,20 +33,60 @@ PRESET: Json = {
         }
     ],
 }
-
-
-def routed(ml: Fleet, **router: Any) -> Json:
-    """The traffic of a rollout with a router of its own."""
-    del ml
-    return {"router": router}
+LONG: Json = {"canary": {"weights": [30, 50], "minDuration": "600s"}}
+OPERATOR = ("-n", "modelrollout", "-l", "app.kubernetes.io/name=modelrollout")
 
 
 def url(ml: Fleet, service: str = "fraud-router") -> str:
     return f"http://{service}.{ml.namespace}.svc.cluster.local:8080"
 
 
+def front(selector: Json) -> Json:
+    """A Service that clients call already."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "fraud"},
+        "spec": {"selector": selector, "ports": [{"name": "http", "port": 8080}]},
+    }
+
+
+def selected(ml: Fleet) -> Json:
+    found: Json = kubectl.get("service", "fraud", namespace=ml.namespace)["spec"]["selector"]
+    return found
+
+
+def pods(ml: Fleet) -> list[Json]:
+    """The Envoys that do not end yet."""
+    label = "app.kubernetes.io/name=modelrollout-router"
+    found = json.loads(ml.kubectl("get", "pods", "-l", label, "-o", "json"))["items"]
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+def leader() -> str:
+    lease = kubectl.get("lease", "modelrollout", namespace="modelrollout")
+    return str(lease["spec"]["holderIdentity"])
+
+
+def confirmed(shares: dict[str, int]) -> Any:
+    """The split that was decided is in force."""
+    return lambda s: (
+        s.get("decision", {}).get("shares") == shares and "confirmedAt" in s["decision"]
+    )
+
+
+@contextmanager
+def under_way(ml: Fleet, **changes: Any) -> Iterator[Load]:
+    """A canary at its first weight, with users."""
+    ml.serving(traffic={"router": {}}, strategy=LONG, **changes)
+    with Load(url(ml), ml.host) as load:
+        ml.release("v2")
+        ml.until(confirmed({"v1": 7_000, "v2": 3_000}))
+        yield load
+
+
 def test_a_healthy_candidate_is_promoted_through_the_router(ml: Fleet) -> None:
-    ml.serving(traffic=routed(ml))
+    ml.serving(traffic={"router": {}})
     with Load(url(ml), ml.host) as load:
         ml.release("v2")
         found = ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v2")
@@ -49,12 +99,157 @@ def test_a_healthy_candidate_is_promoted_through_the_router(ml: Fleet) -> None:
 
 
 def test_a_harmful_candidate_is_rolled_back_by_what_the_router_counts(ml: Fleet) -> None:
-    ml.serving(traffic=routed(ml), analysis=PRESET)
+    ml.serving(traffic={"router": {}}, analysis=PRESET)
     ml.behave("v2", errors=0.4)
     with Load(url(ml), ml.host) as load:
         ml.release("v2")
         found = ml.phase("RolledBack")
-        ml.until(lambda s: s["decision"]["shares"] == {"v1": 10_000})
+        ml.until(confirmed({"v1": 10_000}))
 
     assert "errors" in found["status"]["message"], summary(found)
     assert load.failed == {}
+
+
+def test_a_rolling_restart_of_the_router_fails_nobody(ml: Fleet) -> None:
+    with under_way(ml) as load:
+        ml.kubectl("rollout", "restart", "deployment/fraud-router")
+        # A restart is no change of ours and is left alone; every new one has to follow.
+        ml.kubectl("rollout", "status", "deployment/fraud-router", "--timeout=90s")
+        ml.until(confirmed({"v1": 7_000, "v2": 3_000}))
+        before = sum(load.answered.values())
+        time.sleep(3)
+    assert sum(load.answered.values()) > before
+    assert load.failed == {}
+
+
+@pytest.mark.xdist_group("disrupts")
+def test_a_leader_killed_in_the_middle_of_a_rollback_undoes_nothing(ml: Fleet) -> None:
+    with under_way(ml) as load:
+        first = leader()
+        ml.say("abort", "stop it")
+        kubectl.must(*("delete", "pod", first, "-n", "modelrollout", "--grace-period=0", "--force"))
+        ml.until(confirmed({"v1": 10_000}), timeout_s=120)
+        back = time.monotonic()
+        time.sleep(4)
+    late = [version for at, version, _ in load.log if at > back + 0.5]
+    assert late
+    assert set(late) == {"v1"}
+    assert load.failed == {}
+    assert leader() != first
+    kubectl.must("rollout", "status", "deployment", *OPERATOR, "--timeout=60s")
+
+
+@pytest.mark.xdist_group("disrupts")
+def test_users_are_served_while_the_operator_restarts(ml: Fleet) -> None:
+    with under_way(ml) as load:
+        kubectl.must("delete", "pods", *OPERATOR)
+        kubectl.must("rollout", "status", "deployment", *OPERATOR, "--timeout=90s")
+        ml.say("abort", "after the restart")
+        ml.until(confirmed({"v1": 10_000}), timeout_s=120)
+    assert load.failed == {}
+
+
+def test_a_service_is_taken_over_and_given_back_without_a_failed_request(ml: Fleet) -> None:
+    ml.deploy("v1", "v2")
+    ml.apply(front({"app": "fraud", "version": "v1"}))
+    with Load(url(ml, "fraud"), ml.host) as load:
+        ml.rollout(traffic={"router": {"service": "fraud"}}, deletionPolicy="Delete")
+        ml.until(confirmed({"v1": 10_000}))
+        assert selected(ml)["app.kubernetes.io/name"] == "modelrollout-router"
+        ml.release("v2")
+        ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v2")
+        ml.kubectl("delete", "mr", "fraud", "--timeout=90s")
+        assert selected(ml) == {"app": "fraud", "version": "v2"}
+        ml.kubectl("wait", "--for=delete", "deployment/fraud-router", "--timeout=90s")
+        time.sleep(25)  # the Envoys drain for as long
+    assert load.failed == {}
+    assert load.answered["v1"] > 0
+    assert load.answered["v2"] > 0
+
+
+def test_another_provider_gives_the_service_back(ml: Fleet) -> None:
+    ml.deploy("v1", "v2")
+    ml.apply(front({"app": "fraud"}))
+    ml.rollout(traffic={"router": {"service": "fraud"}})
+    ml.ready()
+    parent = {"name": "public", "namespace": "gateways"}
+    with Load(url(ml, "fraud"), ml.host) as load:
+        gateway = {"parentRefs": [parent], "hostnames": [ml.host]}
+        ml.patch({"spec": {"traffic": {"router": None, "gatewayAPI": gateway}}})
+        ml.kubectl("wait", "--for=delete", "deployment/fraud-router", "--timeout=90s")
+        assert selected(ml) == {"app": "fraud"}
+        time.sleep(25)
+    assert load.failed == {}
+
+
+def test_a_deleted_rollout_leaves_a_router_that_goes_on_even_when_it_restarts(ml: Fleet) -> None:
+    with under_way(ml) as load:
+        ml.kubectl("delete", "mr", "fraud", "--timeout=90s")
+        ml.kubectl("rollout", "restart", "deployment/fraud-router")
+        ml.kubectl("rollout", "status", "deployment/fraud-router", "--timeout=120s")
+        time.sleep(2)
+    assert load.failed == {}
+    assert {version for _, version, _ in load.log[-30:]} == {"v1"}
+
+
+def test_a_rollout_that_comes_back_is_followed_by_the_router_it_left(ml: Fleet) -> None:
+    ml.serving(traffic={"router": {}})
+    ml.kubectl("delete", "mr", "fraud", "--timeout=90s")
+    with Load(url(ml), ml.host) as load:
+        ml.rollout(traffic={"router": {}})
+        ml.ready()
+        ml.release("v2")
+        ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v2")
+        ml.until(confirmed({"v2": 10_000}))
+    assert load.failed == {}
+
+
+def test_an_envoy_that_refuses_keeps_serving_and_the_rollout_says_so(ml: Fleet) -> None:
+    """A stolen token lets somebody pretend to be an Envoy; here it shows what a refusal does."""
+    with under_way(ml) as load:
+        token = kubectl.get("secret", "fraud-router", namespace=ml.namespace)["data"]["token"]
+        operator = "http://modelrollout.modelrollout.svc.cluster.local:18000"
+        wrong, right = "0" * 64, base64.b64decode(token).decode()
+        assert asked(operator, ml, token=wrong) == 403
+        assert asked(operator, ml, token="") == 403
+        assert asked(operator, ml, token=right) == 200
+    assert load.failed == {}
+
+
+def asked(operator: str, ml: Fleet, *, token: str) -> int:
+    """What somebody who asks as an Envoy is answered."""
+    cluster = f"{ml.namespace}/fraud"
+    node = {"id": "stranger", "cluster": cluster, "metadata": {"token": token}}
+    request = urllib.request.Request(
+        f"{operator}/v3/discovery:routes", json.dumps({"node": node}).encode(), method="POST"
+    )
+    request.add_header("Content-Type", "application/json")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
+def test_two_hundred_weights_under_load_fail_nobody(ml: Fleet) -> None:
+    """Weights as quickly as the operator decides them: an edit of the strategy is a new weight."""
+    with under_way(ml) as load:
+        stop = threading.Event()
+        for number in range(200):
+            share = 31 + number % 2
+            ml.patch({"spec": {"strategy": {"canary": {"weights": [share, 50]}}}})
+            if stop.wait(0.05):
+                break
+        ml.until(lambda s: bool(s["decision"].get("confirmedAt")))
+    assert load.failed == {}
+
+
+def test_a_router_that_is_switched_off_by_a_wrong_port_is_told(ml: Fleet) -> None:
+    ml.deploy("v1", "v2")
+    wrong = front({"app": "fraud"})
+    wrong["spec"]["ports"][0]["targetPort"] = 9000
+    ml.apply(wrong)
+    ml.rollout(traffic={"router": {"service": "fraud"}})
+    found = ml.until(lambda s: condition(s, "TrafficProgrammed").get("status") == "False")
+    assert "write `router: {port: 9000}`" in json.dumps(found["status"]["conditions"])
+    assert selected(ml) == {"app": "fraud"}

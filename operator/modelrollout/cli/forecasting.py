@@ -9,7 +9,7 @@ from modelrollout.api import scalars
 from modelrollout.api.spec import Metric, ModelRolloutSpec
 from modelrollout.cli.failing import Failure
 from modelrollout.domain import questions, steps, surveying
-from modelrollout.domain.steps import PauseStep, Step, WeightStep
+from modelrollout.domain.steps import Step, WeightStep
 from modelrollout.metrics import presets
 from modelrollout.planning import duration, pacing, power, simulating
 from modelrollout.planning.duration import Forecast
@@ -201,15 +201,19 @@ def _rows(plan: Sequence[Step], traffic: Traffic) -> Iterator[Row]:
 
 def least_s(plan: Sequence[Step]) -> float:
     """Seconds that the steps take at least."""
-    return sum(
-        step.duration_s if isinstance(step, PauseStep) else step.min_duration_s for step in plan
-    )
+    return sum(steps.least_s(step) for step in plan)
 
 
 def _answers(
     spec: ModelRolloutSpec, plan: Sequence[Step], traffic: Traffic, *, simulate: bool
 ) -> Iterator[Outlook | str]:
     judged = questions.judged(spec)
+    if not steps.compares(plan):
+        yield (
+            "observational: both versions never have users at one time, so nothing is compared; "
+            "absolute limits and readiness roll back in the bake (`overlap` compares)"
+        )
+        return
     if not judged:
         yield "no metric is judged: only a person can promote"
         return

@@ -6,8 +6,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = (ROOT / "docs" / "semantics.md").read_text(encoding="utf-8")
-NOT_YET = {35}
-"""The row about replicas that move with the weight."""
 
 
 def rows() -> dict[int, set[str]]:
@@ -26,7 +24,7 @@ def test_every_row_has_a_test_and_every_named_test_exists() -> None:
     known = functions_in("stories") | functions_in("e2e")
     named = rows()
 
-    assert set(named) == set(range(1, 49)) - NOT_YET
+    assert set(named) == set(range(1, 49))
     assert [number for number, tests in named.items() if not tests] == []
     assert {test for tests in named.values() for test in tests} - known == set()
 

@@ -81,12 +81,12 @@ def _one_by_one(line: Line, alt_c: Array, alt_s: Array, *, n_c: float, n_s: floa
     return np.asarray(found, dtype=np.float64).reshape(shape)
 
 
-def _newton(  # noqa: PLR0913, PLR0917 - called for each bet of each look
+def _newton(  # noqa: PLR0917 - called for each bet of each look
     offset: float, slope: float, alt_c: float, alt_s: float, n_c: float, n_s: float
 ) -> float:
     crossing = (alt_c - offset) / slope
     low = max(min(crossing, alt_s), 0.0)
-    high = min(max(crossing, alt_s), min(1.0, (1.0 - offset) / slope))
+    high = min(max(crossing, alt_s), 1.0, (1.0 - offset) / slope)
     pull = n_c * slope
     rate_c = max(alt_c, min(offset + slope * alt_s, 0.999999))
     precision_c, precision_s = pull / (rate_c * (1.0 - rate_c)), n_s / (alt_s * (1.0 - alt_s))

@@ -24,24 +24,22 @@ class Cost:
     Attributes:
         pass_ms: median CPU of `plan` with a look to take, status already read.
         read_ms: of reading the status from JSON and writing it.
-        early_bytes: of the stored status after the first looks.
+        early_bytes: of the stored status after the first look that counted.
         late_bytes: after STRATA looks.
+        old_bytes: after three times as many.
     """
 
     pass_ms: float
     read_ms: float
     early_bytes: int
     late_bytes: int
+    old_bytes: int
 
 
 def measured() -> Cost:
     """Drives a rollout that cannot end through STRATA looks, then times passes with a look."""
     there = _rollout()
-    early, late = 0, 0
-    while _looks(there) < STRATA:
-        there.run(LOOK_S)
-        size = len(json.dumps(there.stored, separators=(",", ":")))
-        early, late = early or size, size
+    early, late = _grown(there, looks=1), _grown(there, looks=STRATA)
     passes: list[float] = []
     reads: list[float] = []
     while len(passes) < PASSES:
@@ -49,7 +47,15 @@ def measured() -> Cost:
         if pass_s:
             passes.append(pass_s)
             reads.append(read_s)
-    return Cost(1000.0 * median(passes), 1000.0 * median(reads), early, late)
+    old = _grown(there, looks=3 * STRATA)
+    return Cost(1000.0 * median(passes), 1000.0 * median(reads), early, late, old)
+
+
+def _grown(there: world.World, *, looks: int) -> int:
+    """Bytes of the stored status after so many looks."""
+    while _looks(there) < looks:
+        there.run(LOOK_S)
+    return len(json.dumps(there.stored, separators=(",", ":")))
 
 
 def _rollout() -> world.World:

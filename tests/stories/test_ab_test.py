@@ -323,6 +323,27 @@ def test_a_new_revision_of_an_arm_begins_anew() -> None:
     assert world.route == {"v2": 2000, "v3": 2000, "v1": 6000}
 
 
+def test_a_revision_that_was_not_known_yet_is_no_change() -> None:
+    world = World(written())
+    world.versions["v3"].revision, world.versions["v3"].ready = "", 0
+    world.phase("Testing").settle()
+    world.versions["v3"].revision, world.versions["v3"].ready = "r1", 2
+    world.run(120)
+
+    assert "NewRevision" not in world.codes
+    assert world.status.ab_test is not None
+    assert str(world.status.ab_test.arms[1].version) == "v3@r1"
+    assert world.route == {"v2": 2000, "v3": 2000, "v1": 6000}
+
+
+def test_an_arm_cannot_be_what_the_arms_are_compared_with() -> None:
+    arms = [{"version": "v1", "weight": 20}, {"version": "v2", "weight": 20}]
+    world = World(written(ab_test(arms=arms))).settle()
+
+    assert world.condition("Accepted") == ("False", "InvalidSpec")
+    assert world.status.ab_test is None
+
+
 def test_the_status_of_a_long_test_stays_small() -> None:
     world = under_test(ab_test(duration="2d")).run(6 * 3600)
 

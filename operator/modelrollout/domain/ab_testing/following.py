@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 from modelrollout.api import scalars
-from modelrollout.api.ab_test import AbTest
+from modelrollout.api.ab_test import AbArm, AbTest
 from modelrollout.api.status import AbTestStatus, ArmStatus
 from modelrollout.domain.ab_testing import arms, closing, users
 from modelrollout.domain.passing import Pass
@@ -97,16 +97,25 @@ def follow_arms(turn: Pass, asked: AbTest) -> None:
     known = {arm.version.name: arm for arm in turn.test.arms}
     made = []
     for wanted in asked.arms:
-        arm = known.get(wanted.version)
-        if arm is None or _revised(turn, arm):
-            if arm is not None:
-                _tell_revised(turn, arm)
-            arm = arms.fresh(turn, wanted)
+        arm = _as_seen(turn, known.get(wanted.version), wanted)
         rollout = arm.rollout.model_copy(update={"share": wanted.weight})
         made.append(arm.model_copy(update={"share": wanted.weight, "rollout": rollout}))
     if made != turn.test.arms:
         _note_weights(turn, made)
         turn.put_test(arms=made, key=_key_with(turn, asked, made))
+
+
+def _as_seen(turn: Pass, arm: ArmStatus | None, wanted: AbArm) -> ArmStatus:
+    """The arm at the revision that is seen; one that was not known before is no change."""
+    if arm is None:
+        return arms.fresh(turn, wanted)
+    seen = turn.seen(wanted.version).revision
+    if not seen or seen == arm.version.revision:
+        return arm
+    if not arm.version.revision:
+        return arm.model_copy(update={"version": turn.identity(wanted.version)})
+    _begin_anew(turn, arm, revision=seen)
+    return arms.fresh(turn, wanted)
 
 
 def _key_with(turn: Pass, asked: AbTest, made: list[ArmStatus]) -> str:
@@ -124,15 +133,9 @@ def _note_weights(turn: Pass, made: list[ArmStatus]) -> None:
         turn.tell(Code.AB_TESTING, f"the arms are now {words}; nobody else moves")
 
 
-def _revised(turn: Pass, arm: ArmStatus) -> bool:
-    seen = turn.seen(arm.version.name).revision
-    return bool(seen) and seen != arm.version.revision
-
-
-def _tell_revised(turn: Pass, arm: ArmStatus) -> None:
-    turn.put_test(
-        users=users.closed(users.without(users.opened(turn.test.users), arm.version.name))
-    )
-    seen = turn.seen(arm.version.name).revision
-    sentence = f"{arm.version.name} changed from {arm.version.revision or 'unknown'} to {seen}"
+def _begin_anew(turn: Pass, arm: ArmStatus, *, revision: str) -> None:
+    name = arm.version.name
+    turn.put_test(users=users.closed(users.without(users.opened(turn.test.users), name)))
+    turn.forget_look()  # what the old pods answered does not count for the new ones
+    sentence = f"{name} changed from {arm.version.revision} to {revision}"
     turn.tell(Code.NEW_REVISION, f"{sentence}: a new arm, judged from now on")

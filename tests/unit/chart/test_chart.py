@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from modelrollout.api import crd, intents
+from modelrollout.controller.config import Config
 from tests.unit.chart import rendering
 from tests.unit.chart.rendering import of_kind, only, render
 
@@ -40,6 +41,14 @@ OF_PROVIDERS = {
     "service": {("", "services"): WRITES},
     "traefik": {("traefik.io", "traefikservices"): WRITES},
     "istio": {("networking.istio.io", "virtualservices"): WRITES},
+    "router": {
+        ("apps", "deployments"): WRITES,
+        ("", "services"): WRITES,
+        ("", "configmaps"): {"get", "create", "patch", "delete"},
+        ("policy", "poddisruptionbudgets"): {"get", "create", "patch", "delete"},
+        # Tokens are written; Secrets of tenants are never read.
+        ("", "secrets"): {"create", "patch", "delete"},
+    },
 }
 OF_GATEWAY_API = {key for key in NEEDED if key[0].endswith(".networking.k8s.io")}
 
@@ -129,6 +138,39 @@ def test_no_role_grants_everything_or_reads_secrets(values: Json) -> None:
         for rule in role["rules"]:
             words = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
             assert not words & {"*", "secrets", "escalate", "bind", "impersonate"}
+
+
+@pytest.mark.parametrize("values", [{}, TWO], ids=["cluster", "namespace"])
+def test_with_the_router_one_secret_is_read_and_it_is_the_operators_own(values: Json) -> None:
+    objects = render({**values, "providers": {"router": True}})
+    rules = [
+        (role["metadata"]["namespace"] if role["kind"] == "Role" else "", rule)
+        for role in [*of_kind(objects, "Role"), *of_kind(objects, "ClusterRole")]
+        for rule in role["rules"]
+        if "secrets" in rule["resources"] and {"get", "list", "watch", "*"} & {*rule["verbs"]}
+    ]
+    ((namespace, rule),) = rules
+    assert (namespace, rule["verbs"]) == (rendering.NAMESPACE, ["get"])
+    assert rule["resourceNames"] == ["modelrollout-router"]
+
+
+def test_the_router_has_its_port_its_image_and_its_address() -> None:
+    values = {"providers": {"router": True}, "router": {"port": 19_000, "observer": "seer:50051"}}
+    objects = render(values)
+    assert configuration(objects)["router"] == {
+        "image": "envoyproxy/envoy:v1.40.0",
+        "xds": f"modelrollout.{rendering.NAMESPACE}.svc:19000",
+        "port": 19_000,
+        "observer": "seer:50051",
+        "pullSecrets": [],
+    }
+    assert Config.model_validate(configuration(objects)).providers_off >= {"istio"}
+    ports = only(objects, "Service")["spec"]["ports"]
+    assert {port["name"]: port["port"] for port in ports}["xds"] == 19_000
+    (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "xds", "containerPort": 19_000} in container["ports"]
+    assert "router" not in configuration(render())
+    assert "router" in Config.model_validate(configuration(render())).providers_off
 
 
 def test_every_binding_is_for_the_operators_own_account() -> None:

@@ -276,6 +276,11 @@ class Fleet:
             total += sum(float(line[len(start) :]) for line in lines if line.startswith(start))
         return int(total)
 
+    def answered_by(self, version: str) -> int:
+        """Answers of the pods of one version, as they count them themselves."""
+        found = json.loads(self.kubectl("get", "pods", "-l", f"version={version}", "-o", "json"))
+        return sum(_count(pod, "http_requests_total") for pod in found["items"])
+
     def events(self) -> list[str]:
         """Reasons of the events on the rollout, oldest first."""
         found = json.loads(self.kubectl("get", "events.events.k8s.io", "-o", "json"))
@@ -287,6 +292,14 @@ class Fleet:
         found = kubectl.get("httproute", route, namespace=self.namespace)
         backends = found["spec"]["rules"][0]["backendRefs"]
         return {backend["name"]: backend.get("weight", 1) for backend in backends}
+
+
+def _count(pod: Json, counter: str) -> int:
+    """The sum of a counter over its labels."""
+    url = f"http://{pod['status']['podIP']}:8080/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return int(sum(float(one.rsplit(" ", 1)[1]) for one in lines if one.startswith(f"{counter}{{")))
 
 
 def _objects(process: "subprocess.Popen[str]") -> Iterator[Json]:

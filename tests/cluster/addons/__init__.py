@@ -1,4 +1,4 @@
-"""Installs what a cluster needs around the operator: Gateway API, Traefik, Prometheus.
+"""Installs what a cluster needs around the operator: resource definitions, Traefik, Prometheus.
 
 All of them are ordinary manifests, applied through the apiserver and run as pods with service
 accounts of their own, as on any cluster.
@@ -23,7 +23,7 @@ async def install(programs: binaries.Binaries, data: layout.DataDir) -> None:
     """Apply everything and wait until it serves. Raises `AddonError`."""
     kubectl = _Kubectl(programs.kubectl, data.kubeconfig)
     await asyncio.gather(
-        kubectl.apply(programs.gateway_api),
+        *(kubectl.apply(folder) for folder in programs.definitions),
         kubectl.apply(_rendered("prometheus.yaml", data)),
         kubectl.apply(_rendered("traefik.yaml", data)),
     )

@@ -20,7 +20,7 @@ class Binaries:
     traefik: Path
     prometheus: Path
     promtool: Path
-    gateway_api: Path  # a folder of resource definitions
+    definitions: tuple[Path, ...]  # folders of resource definitions that others publish
 
 
 def ensure() -> Binaries:
@@ -39,7 +39,10 @@ def ensure() -> Binaries:
         traefik=scripts / "traefik",
         prometheus=prometheus / "prometheus",
         promtool=prometheus / "promtool",
-        gateway_api=gobuild.extract(recipes.GATEWAY_API),
+        definitions=tuple(
+            gobuild.extract(recipe)
+            for recipe in (recipes.GATEWAY_API, recipes.TRAEFIK, recipes.INFERENCE)
+        ),
     )
 
 

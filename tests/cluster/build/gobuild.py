@@ -1,5 +1,6 @@
 """Builds a recipe's commands with progress, and takes a module's data out of its archive."""
 
+import fnmatch
 import json
 import os
 import shutil
@@ -90,7 +91,10 @@ def extract(recipe: recipes.DataRecipe) -> Path:
             path, version, digest = recipe.pinned
             progress.say(f"fetching {path} {version}")
             _unpack(
-                _download(path, version, digest), f"{path}@{version}/{recipe.inside}/", into=work
+                _download(path, version, digest),
+                f"{path}@{version}/{recipe.inside}/",
+                only=recipe.only,
+                into=work,
             )
     return recipe.cached
 
@@ -115,10 +119,10 @@ def _download(path: str, version: str, digest: str) -> Path:
     return Path(got["Zip"])
 
 
-def _unpack(archive: Path, prefix: str, *, into: Path) -> None:
+def _unpack(archive: Path, prefix: str, *, only: str, into: Path) -> None:
     with zipfile.ZipFile(archive) as files:
         for name in files.namelist():
             rest = name.removeprefix(prefix)
-            if name.startswith(prefix) and "/" not in rest:
+            if name.startswith(prefix) and "/" not in rest and fnmatch.fnmatch(rest, only):
                 with files.open(name) as source, (into / rest).open("wb") as target:
                     shutil.copyfileobj(source, target)

@@ -76,6 +76,13 @@ PROMETHEUS = GoRecipe(
     ldflags="-s -w -X github.com/prometheus/common/version.Version=3.15.0",
 )
 
+PILOT = GoRecipe(
+    name="pilot",
+    packages=("istio.io/istio/pilot/cmd/pilot-discovery",),
+    package_count=1900,
+    minutes=12,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class DataRecipe:
@@ -83,6 +90,7 @@ class DataRecipe:
 
     name: str
     inside: str
+    only: str = "*"  # which files of the folder
 
     @property
     def pinned(self) -> tuple[str, str, str]:
@@ -93,8 +101,18 @@ class DataRecipe:
     @property
     def cached(self) -> Path:
         """The folder in the cache that holds, or will hold, the data."""
-        digest = hashlib.sha256("".join(self.pinned).encode()).hexdigest()[:16]
+        asked = (*self.pinned, *((self.inside, self.only) if self.only != "*" else ()))
+        digest = hashlib.sha256("".join(asked).encode()).hexdigest()[:16]
         return layout.cache_dir() / f"{self.name}-{digest}"
 
 
 GATEWAY_API = DataRecipe(name="gatewayapi", inside="config/crd/standard")
+TRAEFIK = DataRecipe(
+    name="traefik",
+    inside="docs/content/reference/dynamic-configuration",
+    only="kubernetes-crd-definition-v1.yml",
+)
+INFERENCE = DataRecipe(
+    name="inference", inside="config/crd/bases", only="inference.networking.k8s.io_*.yaml"
+)
+ISTIO = DataRecipe(name="istio", inside="kubernetes", only="customresourcedefinitions.gen.yaml")

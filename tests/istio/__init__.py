@@ -1,0 +1,1 @@
+"""Istio's own control plane with a plain Envoy as its gateway: VirtualServices that are obeyed."""

@@ -1,0 +1,135 @@
+"""The istio provider: weights, mirrors and previews as Istio itself understands them."""
+
+import json
+import time
+import urllib.request
+from typing import Any
+
+import pytest
+
+from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.routing import istio, providers
+from modelrollout.routing.contract import Desired, Rollout, Tee
+from tests.e2e import fleet, kubectl
+from tests.e2e.fleet import Fleet
+from tests.e2e.load import Load
+
+Json = dict[str, Any]
+
+CANARY: Json = {"canary": {"weights": [20, 50], "minDuration": "4s"}}
+
+
+def made(ml: Fleet) -> Json:
+    return {"istio": {"hosts": [ml.host], "gateways": ["istio-system/public"]}}
+
+
+def destination(name: str, weight: int) -> Json:
+    return {"destination": {"host": name, "port": {"number": 8080}}, "weight": weight}
+
+
+def virtual_service(ml: Fleet, *rules: Json) -> Json:
+    """One of the user's."""
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": "mine"},
+        "spec": {"hosts": [ml.host], "gateways": ["istio-system/public"], "http": list(rules)},
+    }
+
+
+def rules(ml: Fleet, name: str) -> list[Json]:
+    found = kubectl.get("virtualservice", name, namespace=ml.namespace)
+    listed: list[Json] = found["spec"]["http"]
+    return listed
+
+
+def serves(name: str) -> Any:
+    return lambda s: s.get("phase") == "Serving" and s["stable"]["name"] == name
+
+
+def test_a_canary_is_promoted_by_a_virtual_service_that_the_operator_makes(
+    ml: Fleet, gateway: str
+) -> None:
+    ml.serving(traffic=made(ml), strategy=CANARY)
+    with Load(gateway, ml.host) as load:
+        ml.release("v2")
+        ml.until(lambda s: s.get("weight") == "20%" and bool(s["decision"].get("confirmedAt")))
+        (rule,) = rules(ml, "fraud-rollout")
+        assert rule["route"] == [destination("fraud-v1", 8_000), destination("fraud-v2", 2_000)]
+        ml.until(serves("v2"))
+
+    assert load.failed == {}
+    assert set(load.codes) == {200}
+    assert load.answered["v2"] > 0
+
+
+def test_harm_is_rolled_back_in_a_virtual_service_of_the_users(ml: Fleet, gateway: str) -> None:
+    beside = {
+        "match": [{"uri": {"exact": "/old"}}],
+        "route": [destination("fraud-v1", 100)],
+        "timeout": "3s",
+    }
+    main = {
+        "route": [destination("fraud-v1", 100), destination("fraud-v2", 0)],
+        "retries": {"attempts": 0},
+        "headers": {"response": {"set": {"x-by": "istio"}}},
+    }
+    ml.deploy("v1", "v2")
+    ml.apply(virtual_service(ml, beside, main))
+    before = rules(ml, "mine")
+    ml.behave("v2", errors=0.4)
+    ml.rollout(traffic={"istio": {"virtualServices": ["mine"]}}, strategy=CANARY)
+    ml.ready()
+    with Load(gateway, ml.host) as load:
+        ml.release("v2")
+        ml.phase("RolledBack")
+
+    assert load.failed == {}
+    assert load.codes[500] > 0
+    assert rules(ml, "mine") == before
+
+
+def test_weights_changed_by_hand_are_put_back(ml: Fleet, gateway: str) -> None:
+    del gateway
+    ml.serving(traffic=made(ml), strategy=CANARY)
+    hand = [{"op": "replace", "path": "/spec/http/0/route", "value": [destination("fraud-v2", 1)]}]
+    ml.kubectl("patch", "virtualservice", "fraud-rollout", "--type=json", "-p", json.dumps(hand))
+    ml.kubectl(
+        "wait",
+        "virtualservice/fraud-rollout",
+        "--for=jsonpath={.spec.http[0].route[0].destination.host}=fraud-v1",
+        "--timeout=5s",
+    )
+
+
+def rendered(ml: Fleet, *, traffic: Json | None = None, **wanted: Any) -> list[Json]:
+    """What the provider makes of a decision, put to Istio without an operator in between."""
+    written = fleet.rollout(ml.host, traffic=traffic or made(ml), strategy=CANARY)["spec"]
+    spec = ModelRolloutSpec.model_validate(written)
+    rollout = Rollout(ml.namespace, "fraud", "uid", spec)
+    desired = Desired({"v1": 10_000}, stable="v1", sequence=1, **wanted)
+    return [change.body for change in providers.chosen(spec).render(rollout, desired, {})]
+
+
+def test_a_tee_copies_its_share_of_the_requests_and_no_answer(ml: Fleet, gateway: str) -> None:
+    ml.deploy("v1", "v2")
+    ml.apply(*rendered(ml, tee=Tee("v2", 2_500)))
+    with Load(gateway, ml.host, rate=200.0) as load:
+        while sum(load.answered.values()) < 1_000:
+            time.sleep(0.05)
+    assert load.failed == {}
+    assert set(load.answered) == {"v1"}
+    asked = sum(load.answered.values())
+    # Four standard errors of a quarter.
+    assert ml.answered_by("v2") == pytest.approx(asked / 4, abs=4 * (asked * 3 / 16) ** 0.5)
+
+
+def test_a_preview_without_a_host_is_reached_by_a_header(ml: Fleet, gateway: str) -> None:
+    ml.deploy("v1", "v2")
+    ml.apply(*rendered(ml, preview="v2"))
+    with Load(gateway, ml.host):
+        request = urllib.request.Request(
+            f"{gateway}/predict", headers={"Host": ml.host, istio.PREVIEW_HEADER: "v2"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert json.load(answer)["model_version"] == "v2"

@@ -41,9 +41,11 @@ class Load:
         path: str = "/predict",
         body: object = None,
         users: int = 0,
+        reuse: bool = True,
     ) -> None:
         self.url, self.host, self.rate = f"{gateway_url}{path}", host, rate
         self.users, self.met = users, dict[str, list[str]]()
+        self._reuse = reuse
         self._method, self._body = ("GET", None) if body is None else ("POST", body)
         self.answered: Counter[str] = Counter()
         self.codes: Counter[int] = Counter()
@@ -76,7 +78,7 @@ class Load:
 
     async def _run(self) -> None:
         timeout = aiohttp.ClientTimeout(total=10)
-        connector = aiohttp.TCPConnector(limit=64)
+        connector = aiohttp.TCPConnector(limit=64, force_close=not self._reuse)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
             await self._first_answer(session)
             self._begun.set()

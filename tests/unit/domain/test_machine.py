@@ -5,6 +5,7 @@ moves of the table were reached is reported as hypothesis events (`--hypothesis-
 that all of them can be reached is the business of `test_transitions`.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from modelrollout.domain.observed import AutoscalerSeen, JobState
 from modelrollout.domain.reasons import Code, Reason
 from tests.stories.world import spec
 from tests.unit.domain.watched import Watched
@@ -34,6 +36,23 @@ STRATEGIES: tuple[dict[str, Any], ...] = (
             {"pause": {"duration": "1m"}},
             {"pause": {"duration": "1m", "approval": True}},
             {"weight": 60, "minDuration": "1m"},
+        ]
+    },
+    {"blueGreen": {}},
+    {
+        "blueGreen": {
+            "previewHost": "preview.example.com",
+            "smokeTest": {"cronJob": "fraud-smoke", "timeout": "3m"},
+            "approval": True,
+        }
+    },
+    {"blueGreen": {"previewHost": "preview.example.com", "overlap": "2m"}},
+    {
+        "steps": [
+            {"weight": 5, "minDuration": "1m"},
+            {"preview": {"host": "preview.example.com"}},
+            {"check": {"cronJob": "fraud-smoke", "timeout": "3m"}},
+            {"weight": 50, "minDuration": "1m"},
         ]
     },
     {
@@ -99,6 +118,7 @@ class Rollouts(RuleBasedStateMachine):
         inconclusive=st.sampled_from(["Hold", "RollBack", "Promote"]),
         rps=st.sampled_from([0.1, 5.0, 200.0]),
         seed=st.integers(0, 1000),
+        replicas=st.sampled_from(["Leave", "ParkOld", "Autoscaled"]),
         lead=st.sampled_from(["", "Stepping", "Baking", "RolledBack"]),
     )
     def begin(
@@ -110,9 +130,16 @@ class Rollouts(RuleBasedStateMachine):
         inconclusive: str,
         rps: float,
         seed: int,
+        replicas: str,
         lead: str,
     ) -> None:
         self.world = Watched(written(strategy, bake, metrics, inconclusive), rps=rps, seed=seed)
+        if replicas == "ParkOld":
+            self.world.edit(capacity="ParkOld")
+        elif replicas == "Autoscaled":
+            self.world.autoscalers = {
+                name: AutoscalerSeen(f"fraud-{name}", 1, 5) for name in ("v1", "v2")
+            }
         if seed % 2:
             self.world.turn_route({"v1": 10_000})
         self.world.pass_by(30.0)
@@ -224,6 +251,32 @@ class Rollouts(RuleBasedStateMachine):
     def the_gateway_answers(self, *, is_accepted: bool, obeys: bool) -> None:
         self.world.route_accepted, self.world.route_obeys = is_accepted, obeys
 
+    @rule(obeys=st.booleans(), is_gone=st.booleans())
+    def the_preview_stands_or_not(self, *, obeys: bool, is_gone: bool) -> None:
+        self.world.preview_obeys = obeys
+        if is_gone:
+            self.world.preview = ""
+
+    @rule(state=st.sampled_from(JobState), usable=st.booleans())
+    def smoke_tests_end(self, state: JobState, *, usable: bool) -> None:
+        world = self.world
+        world.smoke_test_problem = "" if usable else "the CronJob fraud-smoke does not exist"
+        world.smoke_test = JobState.RUNNING if state is JobState.ABSENT else state
+        world.jobs = {name: state for name in world.jobs if state is not JobState.ABSENT}
+
+    @rule(name=NAMES, minimum=st.integers(1, 4))
+    def somebody_changes_an_autoscaler(self, name: str, minimum: int) -> None:
+        if (seen := self.world.autoscalers.get(name)) is not None:
+            self.world.autoscalers[name] = replace(seen, minimum=minimum)
+
+    @rule(may_hold=st.booleans(), owner=st.sampled_from(["", "argocd"]))
+    def rights_and_owners_change(self, *, may_hold: bool, owner: str) -> None:
+        self.world.may_hold, self.world.versions["v2"].replicas_owner = may_hold, owner
+
+    @rule(capacity=st.sampled_from(["Leave", "ParkOld"]))
+    def capacity_is_edited(self, capacity: str) -> None:
+        self.world.edit(capacity=capacity)
+
     @rule(is_wrong=st.booleans())
     def the_resource_is_refused_or_not(self, *, is_wrong: bool) -> None:
         claimed = Reason(Code.CLAIMED, "the Service fraud-v2 is claimed by ml/other")
@@ -255,6 +308,10 @@ class Rollouts(RuleBasedStateMachine):
             version.rates = {"errors": 0.005, "slow": 0.01, "rating": 3.0, "liking": 3.0}
         world.route_accepted = world.route_obeys = world.source_up = True
         world.problem, world.missing = None, set()
+        world.preview_obeys, world.smoke_test_problem = True, ""
+        world.smoke_test, world.may_hold = JobState.SUCCEEDED, True
+        world.jobs = dict.fromkeys(world.jobs, JobState.SUCCEEDED)
+        world.versions["v2"].replicas_owner = ""
         world.pass_by(240.0)
 
     @precondition(lambda self: not self.world.deleting)

@@ -1,10 +1,10 @@
 """A world whose every pass is held against the safety invariants, and that can be ill-treated.
 
-S3, S4 and S9 of the design concern replicas and leadership, which are not decided here; of S3 the
-drain is.
+S9 of the design concerns leadership, which is not decided here.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from modelrollout.api.scalars import PARTS
@@ -34,7 +34,15 @@ class Watched(World):
         self.jumps = 0
         self.is_edited = False
         self.lost_at: tuple[float, int] | None = None
+        self.left: dict[str, tuple[float, int]] = {}
         self.looks_until: dict[tuple[str, str], float] = {}
+
+    def turn_route(self, shares: Mapping[str, int] | None) -> None:
+        """The route changes; which versions lose their traffic by it is noted."""
+        before = self.route or {}
+        super().turn_route(shares)
+        for name in before.keys() - (self.route or {}).keys():
+            self.left[name] = (self.elapsed_s, self.jumps)
 
     def let_pass(self, seconds: float) -> None:
         """Time passes without a pass: the operator is away."""
@@ -136,6 +144,8 @@ def check(world: Watched, before: ModelRolloutStatus, made: Plan) -> None:
     _arms(world, before, after)
     _one_step(world, before, after, made)
     _drain(world, made)
+    _parked(world, made)
+    _previewed(after)
     _well_formed(world, before, after, made)
 
 
@@ -231,6 +241,31 @@ def _drain(world: Watched, made: Plan) -> None:
     lost_s, jumps = world.lost_at
     leeway = 1.5 * world.spec.analysis.interval * (world.jumps - jumps)
     assert world.elapsed_s - lost_s >= world.spec.drain - leeway - 1e-3, "S3: not drained"
+
+
+def _parked(world: Watched, made: Plan) -> None:
+    """S3, S4: nobody is scaled down with weight, with a part to play, or before it has drained."""
+    after = made.status
+    roles = (after.stable, after.candidate if after.rollout else None, after.previous)
+    for scale in made.scales:
+        name = scale.version
+        if scale.replicas > 0:
+            continue
+        assert after.decision.shares.get(name, 0) == 0, "S3: scaled down with weight"
+        assert (world.route or {}).get(name, 0) == 0, "S3: scaled down while the route leads to it"
+        assert all(one is None or one.name != name for one in roles), "S4: it has a part to play"
+        elapsed_s, jumps = world.left.get(name, (-1e9, world.jumps))
+        if jumps == world.jumps:
+            assert world.elapsed_s - elapsed_s >= world.spec.drain - 1e-3, "S3: it has not drained"
+
+
+def _previewed(after: ModelRolloutStatus) -> None:
+    """A preview leads to the candidate before the switch, and to nobody else at any time."""
+    shown, candidate = after.decision.preview, after.candidate
+    if shown and after.phase != Phase.TERMINATING:
+        assert candidate is not None
+        assert shown == candidate.name
+        assert after.phase in {Phase.STEPPING, Phase.WAITING, Phase.UNDECIDED}
 
 
 def _well_formed(

@@ -129,11 +129,12 @@ class Near(Shelf):
         if self.more and read is not None:
             asked = replace(read[0], **self.more)
             found = snapshot.rendered(asked, edition=found.edition)
-        moved = json.loads(json.dumps(found.resources), object_hook=self._moved)
+        moved = json.loads(json.dumps(found.resources), object_hook=self.moved)
         moved["routes"] = [{**one, **self.spoilt} for one in moved["routes"]]
         return replace(found, resources=moved)
 
-    def _moved(self, part: Json) -> Json:
+    def moved(self, part: Json) -> Json:
+        """An address of a cluster as one of this machine."""
         host = str(part.get("address", ""))
         if not host.endswith(".svc"):
             return part
@@ -186,14 +187,20 @@ class Plane:
         router = {"port": self.port, **(more.pop("router", None) or {})}
         self.shelf.put(live(shares, router=router, **more))
 
-    async def envoy(self, name: str = "envoy-1", *, token: str | None = None) -> Envoy:
+    async def envoy(
+        self, name: str = "envoy-1", *, token: str | None = None, configuration: Json | None = None
+    ) -> Envoy:
         """Starts an Envoy; it ends with the test."""
-        return await self.stack.enter_async_context(self._envoy(name, token=token))
+        given = configuration or bootstrap.following(f"127.0.0.1:{self.xds_port}")
+        return await self.stack.enter_async_context(self._envoy(name, given, token=token))
 
     @contextlib.asynccontextmanager
-    async def _envoy(self, name: str, *, token: str | None) -> AsyncIterator[Envoy]:
+    async def _envoy(
+        self, name: str, configuration: Json, *, token: str | None
+    ) -> AsyncIterator[Envoy]:
         stats_port, admin_port = free_port(), free_port()
-        text = json.dumps(bootstrap.following(f"127.0.0.1:{self.xds_port}"))
+        text = json.dumps(configuration, default=str)
+        text = json.dumps(json.loads(text, object_hook=self.shelf.moved))
         text = text.replace(str(naming.STATS_PORT), str(stats_port))
         text = text.replace(str(naming.ADMIN_PORT), str(admin_port))
         path, log = self.folder / f"{name}.json", self.folder / f"{name}.log"

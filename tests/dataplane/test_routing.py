@@ -7,7 +7,8 @@ from collections import Counter
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.assignment import assigning
-from modelrollout.routing.router import clusters, edition, snapshot
+from modelrollout.routing.contract import Tee
+from modelrollout.routing.router import bootstrap, clusters, edition, snapshot
 from modelrollout.routing.router.wanted import Fault
 from tests.dataplane import envoys
 from tests.dataplane.envoys import Envoy, Plane
@@ -212,3 +213,41 @@ def test_a_recreated_rollout_is_newer_than_the_one_before() -> None:
     assert newer is not None
     assert older.edition < newer.edition
     assert edition.Edition.parsed(str(newer.edition)) == newer.edition
+
+
+async def test_an_observer_that_is_away_costs_users_nothing(plane: Plane) -> None:
+    tee = Tee("v2", 10_000)
+    plane.shelf.more = {"tee": tee, "observer": f"127.0.0.1:{envoys.free_port()}"}
+    plane.store({"v1": 10_000})
+    envoy = await plane.envoy()
+    await plane.ready(envoy)
+    found = Counter([await plane.ask(envoy) for _ in range(50)])
+    assert found == {"v1": 50}
+    assert plane.backends["v2"].requests == 0
+    tried = [
+        line
+        for line in (await envoy.metrics(plane.session)).splitlines()
+        if line.startswith('envoy_cluster_upstream_cx_connect_fail{envoy_cluster_name="observer"}')
+    ]
+    assert int(tried[0].split()[-1]) > 0
+
+
+async def test_copies_are_drawn_apart_from_versions(plane: Plane) -> None:
+    """With one draw for both, every copy would be of the candidate's requests."""
+    plane.shelf.more = {"tee": Tee("v3", 1_000), "observer": "127.0.0.1:9"}
+    plane.store({"v1": 9_000, "v2": 1_000})
+    envoy = await plane.envoy()
+    await plane.ready(envoy)
+    found = Counter([await plane.ask(envoy) for _ in range(600)])
+    assert 30 < found["v2"] < 95
+    assert found["v1"] + found["v2"] == 600
+
+
+async def test_a_frozen_bootstrap_serves_with_nobody_to_ask(plane: Plane) -> None:
+    """What starts after its rollout was deleted."""
+    stored = envoys.live({"v1": 10_000}, router={"port": plane.port})
+    read = snapshot.understood(stored)
+    assert read is not None
+    envoy = await plane.envoy(configuration=bootstrap.frozen(read[0]))
+    await plane.ready(envoy)
+    assert await plane.ask(envoy) == "v1"

@@ -55,7 +55,8 @@ def wanted(
         status: as stored.
         namespace: of the rollout.
         name: of the rollout.
-        observer: where copies of requests go, as host:port.
+        observer: where copies of requests go, as host:port; `{namespace}` and `{rollout}` in it
+            are those of the rollout.
     """
     assignment = assigning.of(
         spec,
@@ -70,7 +71,7 @@ def wanted(
         assignment,
         preview=status.decision.preview,
         preview_host=spec.strategy.preview_host,
-        observer=observer,
+        observer=observer.replace("{namespace}", namespace).replace("{rollout}", name),
     )
 
 

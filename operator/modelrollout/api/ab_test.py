@@ -79,13 +79,14 @@ class AbTest(Part):
         ),
     ] = OnWinner.REPORT
     salt: Annotated[
-        str,
+        str | None,
         Field(
+            min_length=1,
             pattern=r"^[-a-zA-Z0-9._/]*$",
             max_length=128,
             description="Draws users anew when it changes. Left out: namespace/name/target.",
         ),
-    ] = ""
+    ] = None
     overrides: Annotated[
         Overrides | None, Field(description="Lets testers choose a version by a header.")
     ] = None

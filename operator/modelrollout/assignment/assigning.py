@@ -43,7 +43,7 @@ class Assignment:
 def salt_of(spec: ModelRolloutSpec, *, namespace: str, name: str) -> str:
     """The salt of a rollout: as written, else another one for each release."""
     test = spec.strategy.ab_test
-    return (test.salt if test else "") or f"{namespace}/{name}/{spec.target}"
+    return (test.salt if test else None) or f"{namespace}/{name}/{spec.target}"
 
 
 def of(

@@ -85,6 +85,7 @@ def test_defaults_are_scalars_of_the_spec_outside_lists() -> None:
         ".spec.drain": "30s",
         ".spec.onInconclusive": "Hold",
         ".spec.progressDeadline": "10m",
+        ".spec.strategy.abTest.onWinner": "Report",
     }
 
 

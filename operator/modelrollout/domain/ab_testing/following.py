@@ -31,7 +31,7 @@ def follow(turn: Pass) -> None:
 def key_of(asked: AbTest, *, stable: str) -> str:
     """Which test it is: the same one, against the same version, never runs twice by itself."""
     names = sorted(arm.version for arm in asked.arms)
-    text = "\n".join([stable, asked.salt, asked.goal, asked.unit.model_dump_json(), *names])
+    text = "\n".join([stable, asked.salt or "", asked.goal, asked.unit.model_dump_json(), *names])
     return sha256(text.encode()).hexdigest()[:12]
 
 

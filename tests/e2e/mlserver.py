@@ -16,11 +16,12 @@ Json = dict[str, Any]
 FEATURES: Final = 30
 PATH: Final = "/v2/models/cancer/infer"
 _PORT: Final = 8080
+GRPC_PORT: Final = 8081
 _METRICS_PORT: Final = 8082
 _SETTINGS: Final = {
     "host": "0.0.0.0",  # noqa: S104 - inside its pod
     "http_port": _PORT,
-    "grpc_port": 8081,
+    "grpc_port": GRPC_PORT,
     "metrics_port": _METRICS_PORT,
     "parallel_workers": 0,
 }
@@ -45,6 +46,7 @@ def manifests(version: str, *, features: int = FEATURES) -> list[Json]:
         "command": ["sh", "-c", start],
         "ports": [
             {"name": "http", "containerPort": _PORT},
+            {"name": "grpc", "containerPort": GRPC_PORT},
             {"name": "metrics", "containerPort": _METRICS_PORT},
         ],
         "readinessProbe": {
@@ -79,7 +81,11 @@ def manifests(version: str, *, features: int = FEATURES) -> list[Json]:
 
 
 def _service(name: str, labels: Json) -> Json:
-    ports = [{"name": "http", "port": _PORT}, {"name": "metrics", "port": _METRICS_PORT}]
+    ports = [
+        {"name": "http", "port": _PORT},
+        {"name": "grpc", "port": GRPC_PORT, "appProtocol": "kubernetes.io/h2c"},
+        {"name": "metrics", "port": _METRICS_PORT},
+    ]
     scraped = {"prometheus.io/scrape": "true", "prometheus.io/port": str(_METRICS_PORT)}
     return {
         "apiVersion": "v1",

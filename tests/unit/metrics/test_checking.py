@@ -93,3 +93,28 @@ def test_an_unknown_preset_is_named_with_the_known_ones() -> None:
 @pytest.mark.parametrize("name", sorted(presets.known()))
 def test_every_preset_can_be_read(name: str) -> None:
     assert metrics.check(metrics.resolve(spec(preset=name)), PLAIN) is None
+
+
+POOLED = [
+    {"name": "v1", "service": {"name": "fraud-v1", "port": 80}},
+    {"name": "v2", "inferencePool": {"name": "pool-v2"}},
+]
+BY_PORT = {"label": "upstream", "pattern": "{namespace}-{service}-{port}"}
+BY_VERSION = {"label": "model", "pattern": "fraud-{version}"}
+
+
+@pytest.mark.parametrize(
+    ("arm", "refused"),
+    [({}, True), (BY_PORT, True), ({"kind": "Pods"}, False), (BY_VERSION, False)],
+    ids=["by service", "by port", "by pods", "by version"],
+)
+def test_series_by_service_are_refused_where_a_version_has_none(
+    arm: dict[str, Any], *, refused: bool
+) -> None:
+    written = spec(rate("e"), arm=arm).model_dump(mode="json", by_alias=True, exclude_none=True)
+    pooled = ModelRolloutSpec.model_validate({**written, "versions": POOLED})
+    reason = metrics.check(pooled, PLAIN)
+    assert (reason is not None) is refused
+    if reason is not None:
+        assert "InferencePool pool-v2" in reason.sentence
+        assert "arm: {kind: Pods}" in reason.sentence

@@ -6,6 +6,8 @@ import pytest
 
 from modelrollout.api.status import AbReport
 from modelrollout.assignment import assigning, hashing
+from modelrollout.domain.ab_testing import users
+from modelrollout.domain.plan import plan
 from tests.stories.world import World, at_rest, spec
 
 ERRORS: dict[str, Any] = {
@@ -79,9 +81,9 @@ def test_the_arms_get_their_users_and_stable_the_rest_while_the_target_stays() -
     assert str(world.status.stable) == "v1@r1"
     assert world.condition("Ready") == ("True", "ABTesting")
     assert "v2 running at 20%; v3 running at 20%" in world.status.message
-    users = assigned(world)
+    found = assigned(world)
     drawn = {user: hashing.bucket(user, salt="ml/fraud/v1") for user in USERS}
-    assert all((drawn[user] < 2000) == (users[user] == "v2") for user in USERS)
+    assert all((drawn[user] < 2000) == (found[user] == "v2") for user in USERS)
 
 
 def test_at_the_end_the_report_says_which_version_won_and_by_how_much() -> None:
@@ -362,3 +364,48 @@ def test_a_rejected_version_is_no_arm() -> None:
     world.phase("Testing").settle()
 
     assert world.route == {"v3": 2000, "v1": 8000}
+
+
+def test_a_harmful_arm_is_not_returned_to_a_stable_that_cannot_take_its_users() -> None:
+    world = under_test().run(120)
+    world.versions["v1"].ready = 0
+    world.versions["v2"].rates["errors"] = 0.2
+    world.run(600)
+    assert "v2" in (world.route or {})
+    assert world.condition("Ready") == ("False", "StableUnhealthy")
+
+    world.versions["v1"].ready = 2
+    world.run(60)
+    assert world.route == {"v3": 2000, "v1": 8000}
+
+
+def test_a_look_that_comes_once_more_after_a_crash_counts_once() -> None:
+    world = under_test().run(300)
+    before = world.status
+    assert world.last_window is not None
+    again = plan(world.now, world.spec, before, world.observed(world.last_window)).status
+
+    assert before.ab_test is not None
+    assert again.ab_test is not None
+    assert again.ab_test.users == before.ab_test.users != ""
+    assert [arm.evidence for arm in again.ab_test.arms] == [
+        arm.evidence for arm in before.ab_test.arms
+    ]
+
+
+def test_while_the_source_is_away_the_clock_stands_and_the_next_look_spans_the_gap() -> None:
+    world = under_test().run(300)
+    world.source_up = False
+    world.run(120)
+    before = world.status.ab_test
+    assert before is not None
+    world.run(600)
+    assert world.status.ab_test is not None
+    assert world.status.ab_test.clock_s == before.clock_s
+    assert "has not answered" in world.status.message
+
+    world.source_up = True
+    world.run(120)
+    kept = users.opened(world.status.ab_test.users)["v2", "rating"]
+    counted = sum(count for _, count in kept.candidate.values())
+    assert counted == pytest.approx(world.requests("v2", world.now), rel=0.15)

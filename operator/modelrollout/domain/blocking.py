@@ -12,12 +12,19 @@ from modelrollout.domain import (
     previewing,
     programming,
     ramping,
+    shadowing,
     splitting,
     steps,
 )
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.domain.steps import CheckStep, PauseStep, PreviewStep, WeightStep
+from modelrollout.domain.steps import (
+    CheckStep,
+    PauseStep,
+    PreviewStep,
+    ShadowStep,
+    WeightStep,
+)
 from modelrollout.domain.transitions import Phase
 from modelrollout.domain.weighing import Weighed
 
@@ -31,7 +38,7 @@ def blocked(turn: Pass, weighed: Weighed) -> tuple[Reason, ...]:
         _unready(turn),
         programming.trouble(turn),
         _capacity(turn),
-        _source(turn),
+        source(turn),
         _missing(turn, weighed),
         Reason(Code.SPLIT_CONTRADICTS, weighed.split_leans) if weighed.split_leans else None,
         describing.loud(weighed),
@@ -80,7 +87,8 @@ def _capacity(turn: Pass) -> Reason | None:
     )
 
 
-def _source(turn: Pass) -> Reason | None:
+def source(turn: Pass) -> Reason | None:
+    """Why the metric source keeps time from counting, None while it answers."""
     seen, status = turn.observed.look, turn.status.look
     if seen is not None and seen.down is not None:
         return seen.down
@@ -113,6 +121,8 @@ def _of_step(turn: Pass, step: steps.Step) -> Reason | None:
             return None  # served once the routes follow, which is a reason of its own
         case CheckStep():
             return checking.held(turn, step)
+        case ShadowStep():
+            return shadowing.held(turn, step)
         case _:
             assert_never(step)
 

@@ -149,9 +149,8 @@ def _progress(turn: Pass, asked: AbTest) -> Reason:
         return held
     if (trouble := guarding.stable_trouble(turn) or programming.trouble(turn)) is not None:
         return trouble
-    look = turn.observed.look
-    if look is not None and look.down is not None:
-        return look.down
+    if (down := blocking.source(turn)) is not None:
+        return down
     waits = [_name(arm) for arm in turn.test.arms if arm.state is ArmState.WAITING]
     late = f"; {', '.join(waits)} is not ready yet" if waits else ""
     left_s = max(asked.duration - turn.test.clock_s, 1.0)

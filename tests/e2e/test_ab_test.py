@@ -168,3 +168,19 @@ def test_a_hotfix_supersedes_the_test(ml: Fleet) -> None:
     assert report["outcome"] == "Superseded", summary(found)
     assert "superseded by the new target v4" in report["message"]
     ml.until(lambda s: s["candidate"]["name"] == "v4")
+
+
+def test_a_winner_that_is_to_be_promoted_serves_after_its_bake(ml: Fleet) -> None:
+    ml.deploy("v1", "v2", "v3")
+    ml.behave("v3", quality=4.7)
+    ml.rollout(**spec(onWinner="Promote", duration="24s"), bake={"duration": "4s"})
+    ml.until(both)
+    with Load(url(ml), ml.host, rate=150, users=USERS) as load:
+        found = ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v3")
+        ml.ready()
+        ml.until(lambda s: fleet.condition(s, "Ready").get("reason") == "ABTestPromoted")
+
+    assert load.failed == {}, summary(found)
+    assert [version for _, version, _ in load.log[-20:]] == ["v3"] * 20
+    told = ml.status()["message"]
+    assert "Git still says target: v1. Write target: v3" in told

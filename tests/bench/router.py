@@ -227,11 +227,10 @@ async def users(plane: Plane, figures: Figures, envoy: Envoy) -> None:
     for number, share in enumerate(RAMP):
         rest = {"v1": 10_000 - share} if share < 10_000 else {}
         plane.store({"v2": share, **rest}, sequence=2_000 + number, router=STICKY)
-        async with asyncio.timeout(10):
-            while not (told := await envoy.editions(plane.session)).editions or (
-                told.editions["routes"].sequence != 2_000 + number
-            ):
-                await asyncio.sleep(0.05)
+        await asyncio.sleep(1)
+        told = await envoy.editions(plane.session)
+        if told.editions["routes"].sequence != 2_000 + number:
+            raise RuntimeError(f"expected decision {2_000 + number} in force, found {told}")
         once, twice = await _met(plane, envoy), await _met(plane, envoy)
         figures.flips += sum(once[user] != twice[user] for user in once)
         figures.lost += sum(before.get(user) == "v2" and once[user] != "v2" for user in once)

@@ -6,7 +6,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -68,6 +68,13 @@ def leader() -> str:
     return str(lease["spec"]["holderIdentity"])
 
 
+def until(holds: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, "not reached in time"
+        time.sleep(0.2)
+
+
 def confirmed(shares: dict[str, int]) -> Any:
     """The split that was decided is in force."""
     return lambda s: (
@@ -114,7 +121,7 @@ def test_a_rolling_restart_of_the_router_fails_nobody(ml: Fleet) -> None:
     with under_way(ml) as load:
         ml.kubectl("rollout", "restart", "deployment/fraud-router")
         # A restart is no change of ours and is left alone; every new one has to follow.
-        ml.kubectl("rollout", "status", "deployment/fraud-router", "--timeout=90s")
+        ml.kubectl("rollout", "status", "deployment/fraud-router", "--timeout=55s")
         ml.until(confirmed({"v1": 7_000, "v2": 3_000}))
         before = sum(load.answered.values())
         time.sleep(3)
@@ -126,16 +133,21 @@ def test_a_rolling_restart_of_the_router_fails_nobody(ml: Fleet) -> None:
 def test_a_leader_killed_in_the_middle_of_a_rollback_undoes_nothing(ml: Fleet) -> None:
     with under_way(ml) as load:
         first = leader()
+        gone = ("--grace-period=0", "--force")
+        killed = threading.Thread(
+            target=kubectl.must, args=("delete", "pod", first, "-n", "modelrollout", *gone)
+        )
+        killed.start()
         ml.say("abort", "stop it")
-        kubectl.must(*("delete", "pod", first, "-n", "modelrollout", "--grace-period=0", "--force"))
         ml.until(confirmed({"v1": 10_000}), timeout_s=120)
         back = time.monotonic()
+        killed.join()
+        until(lambda: leader() != first)
         time.sleep(4)
     late = [version for at, version, _ in load.log if at > back + 0.5]
     assert late
     assert set(late) == {"v1"}
     assert load.failed == {}
-    assert leader() != first
     kubectl.must("rollout", "status", "deployment", *OPERATOR, "--timeout=60s")
 
 
@@ -159,9 +171,9 @@ def test_a_service_is_taken_over_and_given_back_without_a_failed_request(ml: Fle
         assert selected(ml)["app.kubernetes.io/name"] == "modelrollout-router"
         ml.release("v2")
         ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v2")
-        ml.kubectl("delete", "mr", "fraud", "--timeout=90s")
+        ml.kubectl("delete", "mr", "fraud", "--timeout=50s")
         assert selected(ml) == {"app": "fraud", "version": "v2"}
-        ml.kubectl("wait", "--for=delete", "deployment/fraud-router", "--timeout=90s")
+        ml.kubectl("wait", "--for=delete", "deployment/fraud-router", "--timeout=55s")
         time.sleep(25)  # the Envoys drain for as long
     assert load.failed == {}
     assert load.answered["v1"] > 0
@@ -177,7 +189,7 @@ def test_another_provider_gives_the_service_back(ml: Fleet) -> None:
     with Load(url(ml, "fraud"), ml.host) as load:
         gateway = {"parentRefs": [parent], "hostnames": [ml.host]}
         ml.patch({"spec": {"traffic": {"router": None, "gatewayAPI": gateway}}})
-        ml.kubectl("wait", "--for=delete", "deployment/fraud-router", "--timeout=90s")
+        ml.kubectl("wait", "--for=delete", "deployment/fraud-router", "--timeout=55s")
         assert selected(ml) == {"app": "fraud"}
         time.sleep(25)
     assert load.failed == {}
@@ -185,9 +197,9 @@ def test_another_provider_gives_the_service_back(ml: Fleet) -> None:
 
 def test_a_deleted_rollout_leaves_a_router_that_goes_on_even_when_it_restarts(ml: Fleet) -> None:
     with under_way(ml) as load:
-        ml.kubectl("delete", "mr", "fraud", "--timeout=90s")
+        ml.kubectl("delete", "mr", "fraud", "--timeout=50s")
         ml.kubectl("rollout", "restart", "deployment/fraud-router")
-        ml.kubectl("rollout", "status", "deployment/fraud-router", "--timeout=120s")
+        ml.kubectl("rollout", "status", "deployment/fraud-router", "--timeout=55s")
         time.sleep(2)
     assert load.failed == {}
     assert {version for _, version, _ in load.log[-30:]} == {"v1"}
@@ -195,7 +207,7 @@ def test_a_deleted_rollout_leaves_a_router_that_goes_on_even_when_it_restarts(ml
 
 def test_a_rollout_that_comes_back_is_followed_by_the_router_it_left(ml: Fleet) -> None:
     ml.serving(traffic={"router": {}})
-    ml.kubectl("delete", "mr", "fraud", "--timeout=90s")
+    ml.kubectl("delete", "mr", "fraud", "--timeout=50s")
     with Load(url(ml), ml.host) as load:
         ml.rollout(traffic={"router": {}})
         ml.ready()

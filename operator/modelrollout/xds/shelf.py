@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelrollout.domain.transitions import Phase
 from modelrollout.routing.router import snapshot
 from modelrollout.routing.router.snapshot import Snapshot
 
@@ -100,6 +101,7 @@ def _stamp(live: Json) -> tuple[object, ...]:
         metadata.get("generation"),
         status.get("observedGeneration"),
         status.get("uid"),
+        status.get("phase") == Phase.TERMINATING,
         (status.get("stable") or {}).get("name"),
         repr(sorted(decision.items(), key=lambda item: item[0])),
     )

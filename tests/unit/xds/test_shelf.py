@@ -39,6 +39,22 @@ def test_a_spec_that_the_leader_has_not_seen_yet_is_not_settled() -> None:
     assert not found.is_settled
 
 
+def test_the_return_to_stable_of_a_deleted_rollout_reaches_its_envoys() -> None:
+    """A deletion raises the generation, and the status at the end names none."""
+    shelf, live = Shelf(), stored(sequence=2)
+    live["metadata"] |= {"generation": 2, "deletionTimestamp": "2026-01-03T00:00:00Z"}
+    shelf.put(live)
+    before = shelf.snapshot(KEY)
+    live = copy.deepcopy(live)
+    live["status"]["phase"] = "Terminating"
+    live["status"]["decision"]["sequence"] = 3
+    shelf.put(live)
+    after = shelf.snapshot(KEY)
+    assert before is not None
+    assert after is not None
+    assert (before.is_settled, after.is_settled) == (False, True)
+
+
 def test_a_status_of_another_object_is_not_settled() -> None:
     shelf, live = Shelf(), stored()
     live["status"]["uid"] = "of a backup"

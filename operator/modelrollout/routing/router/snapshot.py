@@ -7,6 +7,7 @@ from typing import Any, Final
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.assignment import assigning
+from modelrollout.domain.transitions import Phase
 from modelrollout.routing.router import clusters, listeners, routes
 from modelrollout.routing.router.edition import Edition
 from modelrollout.routing.router.wanted import Wanted
@@ -87,11 +88,14 @@ def of(live: Mapping[str, Any], *, observer: str = "") -> Snapshot | None:
     asked, status = read
     metadata = live["metadata"]
     edition = Edition.of(metadata, sequence=status.decision.sequence)
-    is_settled = status.observed_generation == edition.generation and status.uid in {
-        "",
-        metadata["uid"],
-    }
-    return rendered(asked, edition=edition, is_settled=is_settled)
+    return rendered(asked, edition=edition, is_settled=_is_settled(metadata, status))
+
+
+def _is_settled(metadata: Mapping[str, Any], status: ModelRolloutStatus) -> bool:
+    """Whether the decision was made for this spec, or for its deletion, which counts as a spec."""
+    decided = status.observed_generation == int(metadata.get("generation", 0))
+    ending = "deletionTimestamp" in metadata and status.phase == Phase.TERMINATING
+    return (decided or ending) and status.uid in {"", metadata["uid"]}
 
 
 def understood(

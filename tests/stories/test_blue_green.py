@@ -293,3 +293,24 @@ def test_an_edit_of_the_strategy_at_the_preview_sends_nobody_over() -> None:
     world.run(120.0)
     assert users_of(world, "v2") == 0
     assert "AwaitingApproval" in world.condition("Paused")[1]
+
+
+def test_a_way_back_is_not_over_before_the_preview_is_gone() -> None:
+    world = at_the_approval()
+    world.preview_obeys = False
+    world.say("abort", "id-1")
+    world.run(120.0)
+    assert world.status.phase == "Draining"
+    world.preview_obeys = True
+    world.phase("RolledBack")
+    assert world.preview == ""
+
+
+def test_a_smoke_test_is_never_made_again_while_a_way_back_is_barred() -> None:
+    world = at_the_test()
+    world.run(10.0)
+    world.versions["v1"].ready = 0
+    world.jobs.clear()
+    world.run(60.0)
+    assert world.status.phase == "Waiting"
+    assert not world.jobs

@@ -71,8 +71,11 @@ def _followed(turn: Pass, entry: Parked) -> Parked | None:
             return _returned(turn, entry)
         case "Parking":
             return _state(turn, entry, PARKED) if wanted == 0 else entry
+        case "Parked" if wanted:
+            _tell_let_go(turn, entry)
+            return None
         case "Parked":
-            return _let_go(turn, entry) if wanted else entry
+            return entry
         case _:
             is_over = bool(wanted) and turn.now - entry.since > _WATCHED_S
             return None if is_over else entry
@@ -116,7 +119,7 @@ def _returned(turn: Pass, entry: Parked) -> Parked:
     return _state(turn, entry, RETURNING)
 
 
-def _let_go(turn: Pass, entry: Parked) -> None:
+def _tell_let_go(turn: Pass, entry: Parked) -> None:
     turn.tell(Code.UNPARKED, f"somebody scaled {entry.name} up while it was parked: it is let be")
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from modelrollout.adapters import scaling
 
-REPLICAS = {"f:spec": {"f:replicas": {}}}
-TEMPLATE = {"f:spec": {"f:template": {}}}
+REPLICAS: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
+TEMPLATE: dict[str, Any] = {"f:spec": {"f:template": {}}}
 
 
 def entry(manager: str, fields: dict[str, Any], subresource: str = "") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A/B tests: several versions at once, each for users of its own, and a report at the end."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from modelrollout.api.status import AbReport
 from modelrollout.assignment import assigning, hashing
 from modelrollout.domain.ab_testing import users
 from modelrollout.domain.plan import plan
-from tests.stories.world import World, at_rest, spec
+from tests.stories.world import Version, World, at_rest, spec
 
 ERRORS: dict[str, Any] = {
     "name": "errors",
@@ -147,6 +148,17 @@ def test_row_29_a_hotfix_ends_the_test_as_superseded_and_its_report_stays() -> N
     assert world.status.ab_test is not None
     assert world.status.ab_test.report == report
     assert [entry.outcome for entry in world.status.history] == ["Superseded", "Promoted"]
+
+
+def test_requests_that_lean_to_one_arm_are_said_in_the_report() -> None:
+    world = under_test(v3=3.2).run(120)
+    world.skew = {"v2": 1.8}
+    world.phase("Serving")
+
+    told = {arm.version: arm.message for arm in reported(world).arms}
+    assert "gets too many requests" in told["v2"]
+    assert told["v3"] == ""
+    assert reported(world).winner == "v3"
 
 
 def test_raising_a_weight_in_mid_test_moves_nobody_but_those_who_join() -> None:
@@ -349,7 +361,26 @@ def test_an_arm_cannot_be_what_the_arms_are_compared_with() -> None:
 def test_the_status_of_a_long_test_stays_small() -> None:
     world = under_test(ab_test(duration="2d")).run(6 * 3600)
 
-    assert len(str(world.stored)) < 24_000
+    assert len(json.dumps(world.stored)) < 24_000
+
+
+def test_the_status_of_the_largest_test_stays_under_64_kib() -> None:
+    names = [f"v{n}" for n in range(1, 6)]
+    listed = [
+        {"name": name, "service": {"name": f"f-{name}", "port": 8080}, "workload": {"name": name}}
+        for name in names
+    ]
+    arms = [{"version": name, "weight": 20} for name in names[1:]]
+    metrics = [RATING, *(ERRORS | {"name": f"errors{n}"} for n in range(5))]
+    analysis = {"interval": "30s", "metrics": metrics}
+    strategy = ab_test(arms=arms, duration="14d")
+    world = World(spec(versions=listed, strategy=strategy, analysis=analysis), rps=100_000)
+    for name in names:
+        rates = {m["name"]: 0.005 if "rate" in m else 1234567.0 for m in metrics}
+        world.versions[name] = Version(rates=rates)
+    world.phase("Testing").run(600)
+
+    assert len(json.dumps(world.stored)) < 64 * 1024
 
 
 def test_a_rejected_version_is_no_arm() -> None:

@@ -134,6 +134,7 @@ class World:
         self.missing: set[tuple[str, str]] = set()
         self.noise: dict[str, Any] = {}
         self.idle_counters = False
+        self.skew: dict[str, float] = {}
         self.annotations: dict[str, str] = {}
         self.deleting = False
         self.gone = False
@@ -271,7 +272,8 @@ class World:
         for index, (since, shares) in enumerate(self.served):
             end = self.served[index + 1][0] if index + 1 < len(self.served) else until
             length_s = max(0.0, min(end, until) - since)
-            total += length_s * self.rps * shares.get(version, 0) / PARTS
+            part = shares.get(version, 0) * self.skew.get(version, 1.0)
+            total += length_s * self.rps * part / PARTS
         return int(total + 1e-6)
 
     def step(self) -> Plan:

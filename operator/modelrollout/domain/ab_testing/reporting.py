@@ -28,6 +28,8 @@ class Told:
         compared: with stable.
         p: one-sided, against "not better".
         unproven: what its guardrails do not show; "" when they hold.
+        leans: evidence that requests do not come in the shares of the users, "" without any. Few
+            users with very many requests do that, too: it is said, and is no veto.
     """
 
     arm: ArmStatus
@@ -35,6 +37,7 @@ class Told:
     compared: Comparison | None
     p: float
     unproven: str
+    leans: str = ""
 
     @property
     def name(self) -> str:
@@ -79,13 +82,11 @@ def _told(turn: Pass, arm: ArmStatus, goal: Metric | None) -> Told:
     kept = book.get((arm.version.name, goal.name)) if goal else None
     compared = users.comparison(kept) if kept else None
     p = users.p_better(compared, better=goal.better) if goal and compared else 1.0
-    return Told(arm, kept, compared, p, _unproven(turn, arm))
-
-
-def _unproven(turn: Pass, arm: ArmStatus) -> str:
     seen = arms_of.view(turn, arm)
-    reason = describing.unproven(seen.spec, standing.weighed(seen), rollout=arm.rollout)
-    return "" if reason is None or reason.code is Code.NO_METRICS else reason.sentence
+    weighed = standing.weighed(seen)
+    reason = describing.unproven(seen.spec, weighed, rollout=arm.rollout)
+    unproven = "" if reason is None or reason.code is Code.NO_METRICS else reason.sentence
+    return Told(arm, kept, compared, p, unproven, leans=weighed.split_leans)
 
 
 def _better(told: list[Told], *, alpha: float) -> frozenset[str]:
@@ -202,7 +203,7 @@ def _result(one: Told, better: frozenset[str], goal: Metric | None, *, alpha: fl
         difference=_difference(one.compared, alpha=alpha) if one.compared else "",
         lift=_lift(one.compared, alpha=alpha) if one.compared else "",
         guardrails=_guardrails(one)[:1024],
-        message=one.arm.message,
+        message=(one.arm.message or one.leans)[:1024],
     )
 
 

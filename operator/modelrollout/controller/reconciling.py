@@ -195,13 +195,14 @@ class Reconciler:
 
     async def _act(self, live: Json, subject: Subject, sight: Sight, plan: Plan) -> None:
         provider, changes = providers.chosen(subject.spec), list[Change]()
-        if plan.shares is not None:
+        goes = subject.is_deleted and not plan.finalizer
+        if plan.shares is not None and not goes:
             sequence = plan.status.decision.sequence
             desired = contract.Desired(plan.shares, plan.stable, sequence, preview=plan.preview)
             changes += provider.render(subject.rollout, desired, sight.routes)
         if plan.delete_route:
             changes = list(provider.remove(subject.rollout, sight.routes))
-        elif subject.is_deleted and not plan.finalizer:
+        elif goes:
             changes += self._routers.retained(subject.rollout, plan.status, sight.routes)
         if subject.key in self.index.routers and plan.status.decision.confirmed_at is not None:
             changes += await self._routers.left(subject.rollout)

@@ -61,6 +61,8 @@ def listener(wanted: Wanted, following: Json) -> Json:
         "stat_prefix": "traffic",
         "codec_type": "AUTO",
         "use_remote_address": True,
+        # Whoever retries a request under its id, or correlates by it, meets what was met before.
+        "preserve_external_request_id": True,
         "server_header_transformation": "PASS_THROUGH",
         "stream_idle_timeout": f"{wanted.router.timeouts.idle:g}s",
         "upgrade_configs": [{"upgrade_type": "websocket"}],

@@ -12,6 +12,7 @@ SECRET: Final = Kind("", "v1", "secrets", "Secret")
 BUDGET: Final = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 
 CREDENTIAL: Final = "modelrollout.dev/credential"
+CONFIGURATION: Final = "modelrollout.dev/configuration"
 SHARES: Final = "modelrollout.dev/shares"
 PREVIEW: Final = "modelrollout.dev/preview"
 TAKEN: Final = "modelrollout.dev/taken-service"

@@ -94,6 +94,16 @@ def frozen(rollout: Rollout, configuration: Json) -> tuple[Reference, Json]:
     return target, body
 
 
+def _started_with(rollout: Rollout) -> str:
+    """What restarts the Envoys: another bootstrap, or another rollout than that which they served.
+
+    Those that started after their rollout was deleted follow nobody (`frozen`), and look no
+    different from outside.
+    """
+    text = _written(bootstrap.following(rollout.site.xds))
+    return sha256(f"{rollout.created} {text}".encode()).hexdigest()[:16]
+
+
 def _written(configuration: Json) -> str:
     return json.dumps(configuration, sort_keys=True)
 
@@ -162,6 +172,7 @@ def _deployment(rollout: Rollout, port_names: Sequence[str]) -> Json:
                 "labels": naming.labels(rollout),
                 "annotations": {
                     naming.CREDENTIAL: fingerprint(rollout),
+                    naming.CONFIGURATION: _started_with(rollout),
                     "prometheus.io/scrape": "true",
                     "prometheus.io/port": str(naming.STATS_PORT),
                     "prometheus.io/path": bootstrap.METRICS,

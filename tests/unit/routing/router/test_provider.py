@@ -37,6 +37,15 @@ def test_a_weight_restarts_no_envoy() -> None:
     assert change.body["spec"]["template"]["metadata"] == before["metadata"]
 
 
+def test_a_rollout_that_comes_back_restarts_envoys_that_follow_nobody() -> None:
+    live = store.written(store.rollout())
+    owner = replace(store.rollout(), created=CREATED + 60)
+    (change,) = ROUTER.render(owner, STABLE, live)
+    before = live[change.target]["spec"]["template"]["metadata"]["annotations"]
+    after = change.body["spec"]["template"]["metadata"]["annotations"]
+    assert before[naming.CONFIGURATION] != after[naming.CONFIGURATION]
+
+
 def test_a_changed_credential_is_written_and_restarts_the_envoys() -> None:
     live = store.written(store.rollout())
     owner = store.rollout(site=replace(store.SITE, token="b" * 64))

@@ -93,6 +93,16 @@ def _steps_ascend() -> str:
     )
 
 
+SHADOWING: Final = (
+    Rule(
+        "!has(self.agreement) || !has(self.agreement.aboveNoise) || !self.agreement.aboveNoise"
+        " || (has(self.noise) && has(self.noise.mode) && self.noise.mode != 'Off')",
+        "aboveNoise needs to know the noise floor: write noise: {mode: Paired}",
+        field="agreement",
+    ),
+)
+
+
 _AB_TEST: Final = (
     Rule(
         "!has(self.strategy) || !has(self.strategy.abTest) || !has(self.analysis)"
@@ -231,7 +241,7 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
         ),
     ),
     "Strategy": (
-        _exactly_one("canary", "blueGreen", "steps", "abTest", of="strategy"),
+        _exactly_one("canary", "blueGreen", "steps", "abTest", "shadow", of="strategy"),
         Rule(
             "!has(self.steps) || self.steps.filter(s, has(s.preview)).size() <= 1",
             "one preview is enough: its host leads to the candidate until the switch",
@@ -267,7 +277,7 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
         ),
     ),
     "Step": (
-        _exactly_one("weight", "pause", "preview", "check", of="a step"),
+        _exactly_one("weight", "pause", "preview", "check", "shadow", of="a step"),
         Rule(
             "!has(self.minDuration) || has(self.weight)",
             "minDuration belongs to a weight; the length of a pause is pause.duration",
@@ -283,6 +293,16 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
             "has(self.duration) || !has(self.approval) || self.approval",
             "a pause without duration and without approval waits for nothing: write "
             "{duration: 10m}, or {} to wait for a person",
+        ),
+    ),
+    "Shadowing": SHADOWING,
+    "Shadow": SHADOWING,
+    "Protocol": (_exactly_one("openInference", "kserveV1", "openAI", "plain", of="protocol"),),
+    "Task": (
+        _exactly_one(
+            *("classification", "probabilities", "regression", "ranking"),
+            *("detection", "text", "structured", "embeddings"),
+            of="task",
         ),
     ),
     "Metric": (_exactly_one("rate", "latency", "mean", of="a metric"),),

@@ -158,6 +158,12 @@ class Decision(Record):
     preview: Annotated[
         str, Field(max_length=63, description="The version that the preview host leads to.")
     ] = ""
+    tee: Annotated[
+        str, Field(max_length=63, description="The version that gets copies of requests.")
+    ] = ""
+    tee_parts: Annotated[
+        int, Field(description="Of ten thousand requests, those that are copied.")
+    ] = 0
     at: Instant = 0.0
     confirmed_at: Annotated[
         Instant | None, Field(description="When the routes were seen to follow.")
@@ -273,6 +279,25 @@ class AbTestStatus(Record):
     report: AbReport | None = None
 
 
+class ShadowStatus(Record):
+    """A shadow, under way or ended; the report stays until the next one."""
+
+    key: Annotated[Short, Field(description="Which shadow it is: the same never runs twice.")]
+    version: Identity
+    running: bool = True
+    standing: Annotated[bool, Field(description="The observer was made, and is not gone.")] = True
+    started_at: Instant
+    clock_at: Instant
+    clock_s: Annotated[float, Field(description="Seconds in which requests were compared.")] = 0.0
+    seen: Annotated[
+        dict[str, int], Field(max_length=20, description="Counters as they were read last.")
+    ] = Field(default_factory=dict)
+    counted: Annotated[
+        dict[str, int], Field(max_length=20, description="What was counted, restarts aside.")
+    ] = Field(default_factory=dict)
+    message: Text = ""
+
+
 class Effective(Record):
     """Settings in force, with every default filled in."""
 
@@ -318,6 +343,7 @@ class ModelRolloutStatus(Record):
     decision: Decision = Decision()
     look: LookStatus | None = None
     ab_test: AbTestStatus | None = None
+    shadow: ShadowStatus | None = None
     evidence: Annotated[
         str,
         Field(max_length=32768, description="State of the evidence, as JSON."),

@@ -8,6 +8,7 @@ from modelrollout.api.ab_test import AbTest
 from modelrollout.api.blue_green import BlueGreen, Preview, SmokeTest
 from modelrollout.api.part import Part
 from modelrollout.api.scalars import Duration, Percent, Weight
+from modelrollout.api.shadow import Shadow, Shadowing
 
 
 def _budget(share: float) -> float:
@@ -65,7 +66,7 @@ class Pause(Part):
 
 
 class Step(Part):
-    """One entry of the plan: exactly one of `weight`, `pause`, `preview` and `check`."""
+    """One entry of the plan: exactly one of weight, pause, preview, check and shadow."""
 
     weight: Annotated[
         Weight | None,
@@ -82,6 +83,10 @@ class Step(Part):
     check: Annotated[
         SmokeTest | None, Field(description="A Job that must succeed before the next step.")
     ] = None
+    shadow: Annotated[
+        Shadowing | None,
+        Field(description="Copies of requests go to the candidate, and answers are compared."),
+    ] = None
 
 
 class Strategy(Part):
@@ -93,6 +98,10 @@ class Strategy(Part):
     ] = None
     ab_test: Annotated[
         AbTest | None, Field(description="Versions compared by user, beside the target.")
+    ] = None
+    shadow: Annotated[
+        Shadow | None,
+        Field(description="A version that gets copies of requests, beside the target: a report."),
     ] = None
     steps: Annotated[
         list[Step] | None,

@@ -83,6 +83,11 @@ def _served(turn: Pass) -> Reason:
         return Reason(Code.AB_TEST_PROMOTED, f"{stable} serves: {history[-1].message}")
     if history and test is not None and test.report and history[-1].outcome == "Reported":
         return Reason(Code.AB_TEST_REPORTED, f"{stable} serves; {test.report.message}")
+    shadow, asks = turn.status.shadow, turn.spec.strategy.shadow is not None
+    if shadow is not None and asks and shadow.running:
+        return Reason(Code.SHADOWING, f"{stable} serves; requests are copied to {shadow.version}")
+    if shadow is not None and asks and shadow.message:
+        return Reason(Code.SHADOW_REPORTED, f"{stable} serves; {shadow.message}")
     if history and stable and history[-1].outcome == "Promoted":
         return Reason(Code.PROMOTED, f"{stable} serves")
     return Reason(Code.INITIAL_DEPLOYMENT if not history else Code.RETURNED, f"{stable} serves")

@@ -120,6 +120,23 @@ class CheckSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowSeen:
+    """The observer of a shadow as the cluster and the metric source have it.
+
+    Attributes:
+        exists: anything of it is there.
+        ready: it takes copies, for the shadow that is under way.
+        problem: why it cannot be made, or its counters cannot be read; "" for nothing.
+        totals: its counters for this shadow, by name; None where they were not read.
+    """
+
+    exists: bool = False
+    ready: bool = False
+    problem: str = ""
+    totals: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """The counts of one metric in one look, of both arms; None where an arm has no data."""
 
@@ -192,6 +209,7 @@ class Observed:
         autoscalers: by version name; None where nothing needs them now.
         may_hold: the operator may change autoscalers.
         check: the smoke test, None where the plan has none or nothing needs it now.
+        shadow: the observer, None where nothing needs it.
         scrape_interval_s: of the slowest source in use; the next look is timed by it.
         noise: per metric, what stable's history says of its noise; read with the survey.
         distributions: per latency metric, both arms; read every few looks.
@@ -210,6 +228,7 @@ class Observed:
     autoscalers: Mapping[str, AutoscalerSeen] | None = None
     may_hold: bool = False
     check: CheckSeen | None = None
+    shadow: ShadowSeen | None = None
     scrape_interval_s: float = 0.0
     noise: Mapping[str, Noise | Uncalibrated] = field(default_factory=dict)
     distributions: Mapping[str, Distribution] = field(default_factory=dict)

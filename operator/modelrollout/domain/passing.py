@@ -250,16 +250,21 @@ class Pass:
         )
         self.put(history=[*self.status.history, entry][-KEPT:])
 
-    def put_shares(self, shares: dict[str, int], *, preview: str = "") -> None:
-        """Persists split and preview; a change gets the next sequence number, unconfirmed."""
+    def put_shares(
+        self, shares: dict[str, int], *, preview: str = "", tee: tuple[str, int] = ("", 0)
+    ) -> None:
+        """Persists split, preview and tee; a change gets the next sequence number, unconfirmed."""
         wanted = {name: share for name, share in shares.items() if share > 0}
         old = self.status.decision
-        if wanted != old.shares or preview != old.preview:
+        before = (old.shares, old.preview, (old.tee, old.tee_parts))
+        if (wanted, preview, tee) != before:
             decision = Decision(
                 sequence=max(old.sequence, self.observed.traffic.sequence) + 1,
                 shares=wanted,
                 intervals=self._carved(wanted),
                 preview=preview,
+                tee=tee[0],
+                tee_parts=tee[1],
                 at=self.now,
             )
             self.put(decision=decision)

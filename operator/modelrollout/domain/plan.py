@@ -19,6 +19,7 @@ from modelrollout.domain import (
     previewing,
     programming,
     refusing,
+    shadowing,
     splitting,
     stepping,
     summarising,
@@ -85,6 +86,7 @@ def _pursue(turn: Pass) -> None:
     following.follow(turn)
     targeting.follow(turn)
     programming.follow(turn)
+    shadowing.follow(turn)
     guarding.alert_stable(turn)
     match phase_of(turn.status):
         case Phase.TESTING:
@@ -107,7 +109,7 @@ def _pursue(turn: Pass) -> None:
         ending.finish(turn)
     is_test = turn.phase is Phase.TESTING
     shares = ab_testing.shares(turn) if is_test else splitting.shares(turn)
-    turn.put_shares(shares, preview=previewing.wanted(turn))
+    turn.put_shares(shares, preview=previewing.wanted(turn), tee=shadowing.tee(turn))
 
 
 def _drain(turn: Pass) -> None:
@@ -130,6 +132,9 @@ def _planned(turn: Pass, before: ModelRolloutStatus) -> Plan:
         shares=None if leave or not decision.shares else decision.shares,
         stable=turn.status.stable.name if turn.status.stable else "",
         preview=decision.preview,
+        tee=(decision.tee, decision.tee_parts) if decision.tee else None,
+        observing=shadowing.observing(turn),
+        observer_gone=shadowing.is_left_over(turn),
         jobs=checking.jobs(turn),
         scales=parking.scales(turn),
         minimums=holding.minimums(turn),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from modelrollout.api.shadow import Shadowing
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.domain.reasons import Reason
 from modelrollout.domain.transitions import Phase, Trigger
@@ -96,6 +97,23 @@ class Minimum:
 
 
 @dataclass(frozen=True, slots=True)
+class Observing:
+    """The observer that must stand now.
+
+    Attributes:
+        run: tells this shadow's counters from those of any other.
+        version: that gets copies.
+        stable: that it is compared with.
+        asked: as written.
+    """
+
+    run: str
+    version: str
+    stable: str
+    asked: Shadowing
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The outcome of one pass.
 
@@ -106,6 +124,9 @@ class Plan:
             routes as they are.
         stable: the version that the routes name as stable, "" when there is none yet.
         preview: the version that the preview host leads to, "" for none.
+        tee: who gets copies of how many of ten thousand requests; None for nobody.
+        observing: the observer that must stand now; None for none.
+        observer_gone: what is left of an observer is to be deleted.
         jobs: to make, unless they exist.
         scales: workloads to scale.
         minimums: of autoscalers to change.
@@ -120,6 +141,9 @@ class Plan:
     shares: Mapping[str, int] | None = None
     stable: str = ""
     preview: str = ""
+    tee: tuple[str, int] | None = None
+    observing: Observing | None = None
+    observer_gone: bool = False
     jobs: tuple[Job, ...] = ()
     scales: tuple[Scale, ...] = ()
     minimums: tuple[Minimum, ...] = ()

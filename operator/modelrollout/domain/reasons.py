@@ -69,6 +69,11 @@ class Code(StrEnum):
     SMOKE_TEST_UNUSABLE = "SmokeTestUnusable"
     SMOKE_TEST_FAILED = "SmokeTestFailed"
     SWITCHED = "Switched"
+    # Shadows
+    SHADOWING = "Shadowing"
+    SHADOW_DISAGREES = "ShadowDisagrees"
+    SHADOW_REPORTED = "ShadowReported"
+    OBSERVER_TROUBLE = "ObserverTrouble"
     # Replicas
     REPLICAS_OWNED = "ReplicasOwned"
     PARKED = "Parked"

@@ -36,8 +36,9 @@ def _count(turn: Pass, seen: Look) -> None:
     if status is None or candidate is None:
         return
     share = decision.shares.get(candidate.name, 0)
-    if share > 0 or not decision.preview:
-        # Requests to a preview are tests, not users: they are no evidence for or against it.
+    if share > 0 or not (decision.preview or decision.tee):
+        # Requests to a preview are tests, and copies are judged by their answers: neither is
+        # evidence of what users met.
         turn.put_book(
             books.counted(
                 turn.book(),

@@ -11,6 +11,7 @@ from modelrollout.domain import (
     ending,
     guarding,
     programming,
+    shadowing,
     splitting,
     standing,
     steps,
@@ -109,7 +110,7 @@ def under_way(turn: Pass) -> None:
 
 
 def _danger(turn: Pass) -> Reason | None:
-    return guarding.crash(turn) or checking.failed(turn)
+    return guarding.crash(turn) or checking.failed(turn) or shadowing.failed(turn)
 
 
 def _hold(turn: Pass, reason: Reason, *, case: Case) -> None:

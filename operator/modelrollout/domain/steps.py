@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from modelrollout.api import scalars
 from modelrollout.api.blue_green import BlueGreen, SmokeTest
+from modelrollout.api.shadow import Shadowing
 from modelrollout.api.spec import Canary, ModelRolloutSpec, Pause
 from modelrollout.api.spec import Step as WrittenStep
 
@@ -64,7 +65,19 @@ class CheckStep:
         return f"smoke test {self.cron_job} within {scalars.duration(self.timeout_s)}"
 
 
-Step = WeightStep | PauseStep | PreviewStep | CheckStep
+@dataclass(frozen=True, slots=True)
+class ShadowStep:
+    """Copies of requests go to the candidate, and its answers are compared with what users got."""
+
+    share: int
+    asked: Shadowing
+
+    def __str__(self) -> str:
+        sample, lasts = scalars.percent(self.asked.sample), scalars.duration(self.asked.duration)
+        return f"shadow of {sample} for {lasts}"
+
+
+Step = WeightStep | PauseStep | PreviewStep | CheckStep | ShadowStep
 
 
 class UnusableStrategyError(ValueError):
@@ -111,6 +124,8 @@ def least_s(step: Step) -> float:
             return step.min_duration_s
         case PauseStep():
             return step.duration_s
+        case ShadowStep():
+            return step.asked.duration
         case PreviewStep() | CheckStep():
             return 0.0
 
@@ -179,6 +194,8 @@ def _of_written(written: Sequence[WrittenStep]) -> tuple[Step, ...]:
             steps.append(PreviewStep(share, entry.preview.host))
         elif entry.check is not None:
             steps.append(_check_of(entry.check, share=share))
+        elif entry.shadow is not None:
+            steps.append(ShadowStep(share, entry.shadow))
         elif entry.weight is not None:
             length_s = entry.min_duration
             steps.append(
@@ -197,7 +214,7 @@ def _pause(pause: Pause, *, share: int) -> PauseStep:
 def _check(steps: Sequence[Step]) -> None:
     shares = [step.share for step in steps if isinstance(step, WeightStep)]
     if not shares:
-        if any(isinstance(step, PreviewStep | CheckStep) for step in steps):
+        if any(isinstance(step, PreviewStep | CheckStep | ShadowStep) for step in steps):
             return  # blue/green, written out
         raise UnusableStrategyError(
             "the strategy has no weight below 100: expected at least one, such as weights: [5, 25]"

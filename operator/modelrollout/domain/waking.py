@@ -5,7 +5,16 @@ out, or the status is written anew. So no rollout ever keeps the operator busy f
 """
 
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.domain import holding, looking, parking, programming, refusing, steps, ticking
+from modelrollout.domain import (
+    holding,
+    looking,
+    parking,
+    programming,
+    refusing,
+    shadowing,
+    steps,
+    ticking,
+)
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code
 from modelrollout.domain.transitions import Phase
@@ -29,6 +38,7 @@ def at(turn: Pass, *, written: ModelRolloutStatus) -> float | None:
     if refusing.leaves_traffic(turn):
         return None
     due = _at_rest(turn) if turn.status.rollout is None else _under_way(turn)
+    due += shadowing.due(turn)
     if turn.phase is Phase.TESTING:
         due += [*_look(turn), turn.test.clock_at + turn.spec.analysis.interval]
     if written.rollout is not None:

@@ -61,24 +61,28 @@ def follow(turn: Pass) -> None:
 def _followed(turn: Pass, entry: Parked) -> Parked | None:
     if turn.written(entry.name) is None:
         return None
-    wanted = turn.seen(entry.name).wanted
     is_needed = _has_a_part(turn, entry.name) or turn.spec.capacity != "ParkOld"
-    is_used = is_needed or _has_requests(turn, entry.name)
     match entry.state:
         case "Waiting":
             return _waiting(turn, entry, is_needed=is_needed)
-        case "Parking" | "Parked" if is_used:
+        case "Parking" | "Parked" if is_needed or _has_requests(turn, entry.name):
             return _returned(turn, entry)
-        case "Parking":
-            return _state(turn, entry, PARKED) if wanted == 0 else entry
-        case "Parked" if wanted:
-            _tell_let_go(turn, entry)
-            return None
-        case "Parked":
-            return entry
+        case "Parking" | "Parked":
+            return _at_zero(turn, entry)
         case _:
-            is_over = bool(wanted) and turn.now - entry.since > _WATCHED_S
+            is_over = turn.seen(entry.name).wanted and turn.now - entry.since > _WATCHED_S
             return None if is_over else entry
+
+
+def _at_zero(turn: Pass, entry: Parked) -> Parked | None:
+    wanted = turn.seen(entry.name).wanted
+    if entry.state == PARKING:
+        return _state(turn, entry, PARKED) if wanted == 0 else entry
+    if wanted:
+        sentence = f"somebody scaled {entry.name} up while it was parked: it is let be"
+        turn.tell(Code.UNPARKED, sentence)
+        return None
+    return entry
 
 
 def _has_a_part(turn: Pass, name: str) -> bool:
@@ -117,10 +121,6 @@ def parks_at(turn: Pass, entry: Parked) -> float:
 def _returned(turn: Pass, entry: Parked) -> Parked:
     turn.tell(Code.UNPARKED, f"{entry.name} is needed again: back to {entry.replicas} replicas")
     return _state(turn, entry, RETURNING)
-
-
-def _tell_let_go(turn: Pass, entry: Parked) -> None:
-    turn.tell(Code.UNPARKED, f"somebody scaled {entry.name} up while it was parked: it is let be")
 
 
 def _state(turn: Pass, entry: Parked, state: str) -> Parked:

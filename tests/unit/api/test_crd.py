@@ -86,6 +86,8 @@ def test_defaults_are_scalars_of_the_spec_outside_lists() -> None:
         ".spec.onInconclusive": "Hold",
         ".spec.progressDeadline": "10m",
         ".spec.strategy.abTest.onWinner": "Report",
+        ".spec.strategy.blueGreen.approval": False,
+        ".spec.strategy.blueGreen.smokeTest.timeout": "10m",
     }
 
 

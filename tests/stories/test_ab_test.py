@@ -148,6 +148,8 @@ def test_row_29_a_hotfix_ends_the_test_as_superseded_and_its_report_stays() -> N
     assert world.status.ab_test is not None
     assert world.status.ab_test.report == report
     assert [entry.outcome for entry in world.status.history] == ["Superseded", "Promoted"]
+    world.run(300)
+    assert world.status.phase == "Serving", "the same test begins again by itself"
 
 
 def test_requests_that_lean_to_one_arm_are_said_in_the_report() -> None:
@@ -328,7 +330,11 @@ def test_deleting_a_rollout_under_test_returns_its_users_first() -> None:
 def test_a_new_revision_of_an_arm_begins_anew() -> None:
     world = under_test().run(1200)
     world.versions["v2"].revision = "r2"
+    changed_at = world.now
     world.settle()
+
+    assert world.status.look is not None
+    assert world.status.look.at >= changed_at + 30.0, "old pods are counted for the new revision"
 
     assert "NewRevision" in world.codes
     test = world.status.ab_test

@@ -112,8 +112,8 @@ class ModelRolloutSpec(Part):
     strategy: Annotated[
         Strategy,
         Field(
-            description="How the target gets to serve: exactly one of `canary` and `steps`. Left "
-            "out: a canary whose weights are chosen from the traffic seen."
+            description="How the target gets to serve, exactly one. Left out: a canary whose "
+            "weights are chosen from the traffic seen."
         ),
     ] = Strategy(canary=Canary())
     analysis: Analysis = Analysis()

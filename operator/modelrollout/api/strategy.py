@@ -90,7 +90,7 @@ class Step(Part):
 
 
 class Strategy(Part):
-    """How the target gets to serve: exactly one of `canary` and `steps`."""
+    """How the target gets to serve: exactly one of these."""
 
     canary: Canary | None = None
     blue_green: Annotated[

@@ -5,7 +5,7 @@ keep traffic from where it was decided.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from modelrollout.adapters import jobs, scaling
 from modelrollout.adapters.apiserver import ApiError, Apiserver
@@ -14,6 +14,8 @@ from modelrollout.domain.planned import Event, EventType, Plan
 from modelrollout.domain.reasons import Code, Reason
 
 Json = dict[str, Any]
+
+_CHANGED: Final = 409
 
 
 async def perform(
@@ -27,7 +29,7 @@ async def perform(
     """Everything beside traffic, each part tried whatever became of the others.
 
     Raises:
-        ApiError: the first that was not a refusal, to be tried again.
+        ApiError: where the same call may succeed when it is tried again.
     """
     namespace = rollout["metadata"]["namespace"]
     parts: Sequence[tuple[Awaitable[None], Code, str]] = (
@@ -47,13 +49,15 @@ async def perform(
             "the apiserver refuses to hold the autoscaler of the version that serves",
         ),
     )
-    failed: list[ApiError] = []
+    again: list[ApiError] = []
     for part, code, what in parts:
         try:
             await part
         except ApiError as problem:
-            failed.append(problem)
-            if not (problem.is_passing or problem.is_conflict):
+            if problem.is_passing or problem.status == _CHANGED:
+                again.append(problem)
+            else:
+                # Refused, and so it will be again: looks and ways back must not wait for it.
                 tell(Event(EventType.WARNING, Reason(code, f"{what}: {problem}")))
-    if failed:
-        raise failed[0]
+    if again:
+        raise again[0]

@@ -59,7 +59,7 @@ def follow(turn: Pass) -> None:
 
 
 def _followed(turn: Pass, entry: Parked) -> Parked | None:
-    if turn.written(entry.name) is None:
+    if turn.written(entry.name) is None or turn.seen(entry.name).workload_exists is False:
         return None
     is_needed = _has_a_part(turn, entry.name) or turn.spec.capacity != "ParkOld"
     match entry.state:

@@ -59,6 +59,7 @@ def _head(rollout: Seen) -> str:
         f"target {rollout.target}, stable {_identity(status.stable)}, "
         f"candidate {_identity(status.candidate)}"
     )
+    lines += [f"the candidate is at {status.preview}"] if status.preview else []
     if not rollout.fresh:
         lines.append("(the operator has not answered the last change or intent yet)")
     return "\n".join(lines)
@@ -86,8 +87,8 @@ def _compared(test: AbTestStatus | None) -> str:
     if test is None:
         return ""
     if test.report is None or test.running:
-        rows = [(str(arm.version), arm.state, arm.message) for arm in test.arms]
-        return table(("ARM", "STATE", "WHY"), rows)
+        head = ("ARM", "STATE", "USERS", "GUARDRAILS", "WHY")
+        return table(head, map(_arm, test.arms))
     report = test.report
     results = [
         (arm.version, arm.verdict, arm.goal, arm.stable, arm.lift, arm.guardrails)
@@ -95,6 +96,11 @@ def _compared(test: AbTestStatus | None) -> str:
     ]
     head = ("ARM", "VERDICT", report.goal.upper(), report.stable.upper(), "LIFT", "GUARDRAILS")
     return f"{report.outcome}: {report.message}\n{table(head, results)}"
+
+
+def _arm(arm: ArmStatus) -> Sequence[str]:
+    said = ", ".join(f"{row.name} {row.verdict}" for row in arm.metrics)
+    return (str(arm.version), arm.state, scalars.percent(arm.share), said, arm.message)
 
 
 def _conditions(rollout: Seen) -> list[str]:

@@ -102,3 +102,46 @@ def test_the_report_of_an_ab_test_is_a_table(store: apiserver.Store, run: confte
 
     assert "Reported: v3 won after 14d\nARM  VERDICT  RATING  V1     LIFT" in answer.out
     assert "v3   Better   3.19    2.997  +6.5 % (+5.4 % to +7.5 %)  errors NotWorse" in answer.out
+
+
+@pytest.mark.usefixtures("port")
+def test_the_arms_of_a_test_under_way_are_a_table(
+    store: apiserver.Store, run: conftest.Run
+) -> None:
+    rollout = {"id": "v2-1", "phase": "Stepping", "startedAt": 0, "clockAt": 0}
+    arms = [
+        {
+            "version": {"name": "v2", "revision": "aa"},
+            "share": 2000,
+            "state": "Running",
+            "rollout": rollout,
+            "metrics": [{"name": "errors", "verdict": "NotWorse"}],
+        },
+        {
+            "version": {"name": "v3"},
+            "share": 2000,
+            "state": "Stopped",
+            "message": "errors: worse",
+            "rollout": rollout,
+        },
+    ]
+    test = {"key": "k", "startedAt": 0, "clockAt": 0, "arms": arms}
+    store.put(rollouts.rollout("Testing", target="v1", abTest=test))
+    answer = run("status", "fraud")
+
+    assert (
+        "ARM    STATE    USERS  GUARDRAILS       WHY\n"
+        "v2@aa  Running  20%    errors NotWorse  -\n"
+        "v3     Stopped  20%    -                errors: worse\n"
+    ) in answer.out, answer.out
+
+
+@pytest.mark.usefixtures("port")
+def test_says_where_the_candidate_is_seen_before_the_switch(
+    store: apiserver.Store, run: conftest.Run
+) -> None:
+    state = rollouts.at_step("3/3", message="waits for an approval")
+    state["status"]["preview"] = "http://fraud-preview.example.com"
+    store.put(state)
+    shown = run("status", "fraud").out.splitlines()
+    assert "the candidate is at http://fraud-preview.example.com" in shown

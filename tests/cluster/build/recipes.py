@@ -79,7 +79,7 @@ PROMETHEUS = GoRecipe(
 PILOT = GoRecipe(
     name="pilot",
     packages=("istio.io/istio/pilot/cmd/pilot-discovery",),
-    package_count=1900,
+    package_count=1763,
     minutes=12,
 )
 

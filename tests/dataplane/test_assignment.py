@@ -1,14 +1,17 @@
 """The published assignment in a real Envoy: the arm of each user is the one that Python says."""
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import Decision
-from modelrollout.assignment import assigning
+from modelrollout.assignment import assigning, intervals
 from modelrollout.assignment.assigning import Assignment
+from modelrollout.routing.router.answers import Answer
 from tests.dataplane import envoys
 from tests.dataplane.envoys import Envoy, Plane
+from tests.dataplane.test_following import sequence, until
 
 Json = dict[str, Any]
 
@@ -91,3 +94,28 @@ async def test_an_arm_that_is_stopped_cannot_be_asked_for(plane: Plane) -> None:
     envoy = await started(plane, {"v1": 7500, "v2": 2500}, intervals, how)
 
     assert await plane.ask(envoy, **{"x-modelrollout-version": "v3"}) == "v1"
+
+
+def has_followed(told: Answer, *, number: int) -> bool:
+    return sequence(told) == number
+
+
+async def test_three_arms_that_grow_never_swap_users(plane: Plane) -> None:
+    how, users = strategy({"header": "x-user-id"}), USERS[:300]
+    arms = (("v2", 1000, 2500), ("v3", 1500, 3000))
+    met: list[dict[str, str]] = []
+    held: intervals.Intervals = ()
+    envoy: Envoy | None = None
+    for at in (0, 1):
+        shares = {name: weights[at] for name, *weights in arms}
+        shares |= {"v1": 10_000 - sum(shares.values())}
+        held = intervals.carved(held, shares, stable="v1")
+        decision = {"intervals": [{"version": one.version, "parts": one.parts} for one in held]}
+        plane.store(shares, strategy=how, decision=decision, sequence=at + 1)
+        envoy = envoy or await plane.envoy()
+        await plane.ready(envoy)
+        await until(plane, envoy, partial(has_followed, number=at + 1))
+        met.append({user: await plane.ask(envoy, **{"x-user-id": user}) for user in users})
+
+    moved = {(met[0][user], met[1][user]) for user in users if met[0][user] != met[1][user]}
+    assert moved == {("v1", "v2"), ("v1", "v3")}

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from modelrollout.api import scalars
 from modelrollout.api.status import (
     AbTestStatus,
+    ArmStatus,
     HistoryEntry,
     Identity,
     MetricStatus,
@@ -87,8 +89,7 @@ def _compared(test: AbTestStatus | None) -> str:
     if test is None:
         return ""
     if test.report is None or test.running:
-        head = ("ARM", "STATE", "USERS", "GUARDRAILS", "WHY")
-        return table(head, map(_arm, test.arms))
+        return table(("ARM", "STATE", "USERS", "GUARDRAILS", "WHY"), map(_arm, test.arms))
     report = test.report
     results = [
         (arm.version, arm.verdict, arm.goal, arm.stable, arm.lift, arm.guardrails)

@@ -121,6 +121,11 @@ class Strategy(Part):
         return hosts[0] if hosts else ""
 
     @property
+    def has_shadow(self) -> bool:
+        """Whether copies of requests are asked for."""
+        return self.shadow is not None or any(step.shadow for step in self.steps or ())
+
+    @property
     def checks(self) -> tuple[SmokeTest, ...]:
         """Every smoke test of the plan, in order."""
         if self.blue_green is not None:

@@ -25,6 +25,7 @@ async def perform(
     rollout: Json,
     spec: ModelRolloutSpec,
     tell: Callable[[Event], None],
+    observed: Awaitable[None],
 ) -> None:
     """Everything beside traffic, each part tried whatever became of the others.
 
@@ -48,6 +49,7 @@ async def perform(
             Code.STABLE_MAY_SHRINK,
             "the apiserver refuses to hold the autoscaler of the version that serves",
         ),
+        (observed, Code.OBSERVER_TROUBLE, "the apiserver refuses the observer of the shadow"),
     )
     again: list[ApiError] = []
     for part, code, what in parts:

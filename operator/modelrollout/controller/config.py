@@ -61,6 +61,18 @@ class RouterSettings(_Part):
     pull_secrets: tuple[str, ...] = ()
 
 
+class ShadowSettings(_Part):
+    """How the operator runs the observers of shadows; no tenant chooses an image.
+
+    Attributes:
+        image: of the observer.
+        pull_secrets: names of Secrets, in the rollout's namespace, to pull it with.
+    """
+
+    image: str
+    pull_secrets: tuple[str, ...] = ()
+
+
 class Config(_Part):
     """What the administrator decides.
 
@@ -74,6 +86,7 @@ class Config(_Part):
         park_old: workloads may be scaled.
         hold_autoscalers: the minimum of an autoscaler may be changed.
         router: how routers are run; without it rollouts may not name that provider.
+        shadow: how observers are run; without it rollouts may ask for no shadow.
         sources: of metrics, by name.
     """
 
@@ -86,6 +99,7 @@ class Config(_Part):
     park_old: bool = False
     hold_autoscalers: bool = False
     router: RouterSettings | None = None
+    shadow: ShadowSettings | None = None
     sources: tuple[SourceConfig, ...] = ()
 
     @property

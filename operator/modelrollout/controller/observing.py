@@ -11,6 +11,7 @@ from modelrollout import metrics
 from modelrollout.adapters import history, jobs, kinds, scaling, versions
 from modelrollout.adapters.apiserver import ApiError, Apiserver, path_to
 from modelrollout.adapters.informed import Informed
+from modelrollout.adapters.observers import Observers
 from modelrollout.adapters.prometheus import Sources
 from modelrollout.adapters.versions import Sighting
 from modelrollout.analysis.noise import Noise, Uncalibrated
@@ -23,8 +24,8 @@ from modelrollout.domain import distributions, looking
 from modelrollout.domain.observed import AutoscalerSeen, CheckSeen, Distribution, Look, Observed
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import contract, providers
+from modelrollout.routing.contract import Reference, Site
 from modelrollout.routing.router import edition
-from modelrollout.routing.contract import Reference
 
 Json = dict[str, Any]
 
@@ -48,7 +49,7 @@ class Subject:
     spec: ModelRolloutSpec
     status: ModelRolloutStatus
     problem: Reason | None = None
-    site: contract.Site = contract.Site()
+    site: Site = Site()
 
     @property
     def key(self) -> Key:
@@ -96,10 +97,12 @@ class Observer:
         namespaces: Sequence[str],
         verified_intents: bool,
         may_hold: bool,
+        observers: Observers,
     ) -> None:
         self._apiserver, self._sources, self._informed = apiserver, sources, informed
         self._namespaces, self._verified = namespaces, verified_intents
         self._routers, self._may_hold = routers, may_hold
+        self._observers = observers
         self._routes: tuple[float, list[Json]] = (-math.inf, [])
         self._routes_changed_at = 0.0
         self._reading_routes = asyncio.Lock()
@@ -128,6 +131,13 @@ class Observer:
             noise=await self._noise(subject, sightings, look),
             distributions=await self._distributions(subject, sightings, look),
             check=await self._check(subject),
+            shadow=await self._observers.sight(
+                self._apiserver,
+                self._sources,
+                rollout=subject.rollout,
+                shadow=subject.status.shadow,
+                now=now,
+            ),
             autoscalers=await self._autoscalers(subject),
             may_hold=self._may_hold,
             problem=subject.problem,

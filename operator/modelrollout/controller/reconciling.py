@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from modelrollout import metrics
 from modelrollout.adapters import kinds, writing
 from modelrollout.adapters.apiserver import ApiError, Apiserver, path_of
+from modelrollout.adapters.observers import Observers
 from modelrollout.adapters.prometheus import Sources
 from modelrollout.api import misfits
 from modelrollout.api.spec import ModelRolloutSpec
@@ -34,6 +35,7 @@ from modelrollout.domain import plan as planning
 from modelrollout.domain.planned import Event, EventType, Plan
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import capabilities, contract, providers
+from modelrollout.routing import observer as observer_objects
 from modelrollout.routing.contract import Change, Verb
 from modelrollout.routing.router import naming
 
@@ -69,12 +71,14 @@ class Reconciler:
         instruments: Instruments,
         providers_off: Collection[str],
         rights: Rights,
+        observers: Observers,
         now: Callable[[], float],
     ) -> None:
         self._apiserver, self._observer, self._sources = apiserver, observer, sources
         self._recorder, self._queue, self._instruments = recorder, queue, instruments
         self._routers = routers
         self._now, self._off, self._rights = now, providers_off, rights
+        self._observers = observers
         self._read: dict[Key, Read] = {}
         self.index, self.claims = Index(), Claims()
 
@@ -188,6 +192,7 @@ class Reconciler:
                 rollout=live,
                 spec=subject.spec,
                 tell=partial(self._recorder.tell, live),
+                observed=self._observers.keep(self._apiserver, plan, rollout=subject.rollout),
             )
         if not finalizer:
             await writing.put_finalizer(self._apiserver, live, wanted=False)
@@ -198,7 +203,9 @@ class Reconciler:
         goes = subject.is_deleted and not plan.finalizer
         if plan.shares is not None and not goes:
             sequence = plan.status.decision.sequence
-            desired = contract.Desired(plan.shares, plan.stable, sequence, preview=plan.preview)
+            desired = contract.Desired(
+                plan.shares, plan.stable, sequence, preview=plan.preview, tee=_tee(plan, subject)
+            )
             changes += provider.render(subject.rollout, desired, sight.routes)
         if plan.delete_route:
             changes = list(provider.remove(subject.rollout, sight.routes))
@@ -247,6 +254,13 @@ class Reconciler:
 def _outlives(subject: Subject) -> bool:
     """Whether what it made must be told when it goes: nobody configures its router afterwards."""
     return subject.spec.traffic.router is not None and not subject.is_deleted
+
+
+def _tee(plan: Plan, subject: Subject) -> contract.Tee | None:
+    """Copies go to the observer, which asks the version itself."""
+    if plan.tee is None:
+        return None
+    return contract.Tee(*plan.tee, observer=observer_objects.name_of(subject.rollout.name))
 
 
 def _status(live: Json) -> ModelRolloutStatus:

@@ -13,10 +13,12 @@ class Rights:
     Attributes:
         smoke_tests: make Jobs.
         park_old: scale workloads.
+        shadow: run observers.
     """
 
     smoke_tests: bool = False
     park_old: bool = False
+    shadow: bool = False
 
     def missing(self, spec: ModelRolloutSpec) -> Reason | None:
         """Why a spec asks for more than the operator may do; None when it does not."""
@@ -31,5 +33,11 @@ class Rights:
                 Code.REPLICAS_OWNED,
                 "capacity is ParkOld, and the operator has no right to scale: set "
                 "`capacity.parkOld` in its chart, or write `capacity: Leave`",
+            )
+        if spec.strategy.has_shadow and not self.shadow:
+            return Reason(
+                Code.UNSUPPORTED,
+                "the strategy asks for a shadow, and the operator has no right to run observers: "
+                "set `shadow.enabled` in its chart, or leave the shadow out",
             )
         return None

@@ -13,6 +13,7 @@ from modelrollout.adapters import kinds
 from modelrollout.adapters.apiserver import ApiError, Apiserver
 from modelrollout.adapters.gate import Gate, GateClosedError
 from modelrollout.adapters.informed import Informed
+from modelrollout.adapters.observers import Observers
 from modelrollout.adapters.prometheus import Sources
 from modelrollout.controller import watching
 from modelrollout.controller.clock import Clock
@@ -56,6 +57,8 @@ class Service:
         )
         self._informed = Informed(apiserver)
         self._routers = Routers(config, apiserver, self._informed, took_over=self._queue.add)
+        asked = config.shadow
+        observers = Observers(asked.image, asked.pull_secrets) if asked else Observers()
         self._observer = Observer(
             apiserver,
             self._sources,
@@ -64,6 +67,7 @@ class Service:
             namespaces=config.namespaces,
             verified_intents=config.verified_intents,
             may_hold=config.hold_autoscalers,
+            observers=observers,
         )
         self._reconciler = Reconciler(
             apiserver,
@@ -74,7 +78,12 @@ class Service:
             instruments=self._instruments,
             routers=self._routers,
             providers_off=config.providers_off,
-            rights=Rights(smoke_tests=config.smoke_tests, park_old=config.park_old),
+            rights=Rights(
+                smoke_tests=config.smoke_tests,
+                park_old=config.park_old,
+                shadow=config.shadow is not None,
+            ),
+            observers=observers,
             now=clock.now,
         )
         self._health = Health(self._instruments, live=self._live, ready=self._ready)

@@ -105,10 +105,12 @@ class Tee:
     Attributes:
         version: that is shown the requests.
         parts: of ten thousand requests that are copied.
+        observer: the Service that gets the copies and asks the version itself; "" for the version.
     """
 
     version: str
     parts: int
+    observer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Where copies of requests go, in one place for every provider that mirrors."""
 
 from modelrollout.api.spec import ServiceBackend
+from modelrollout.routing import observer
 from modelrollout.routing.contract import Rollout, Tee
 
 
@@ -10,6 +11,8 @@ def target(rollout: Rollout, tee: Tee) -> ServiceBackend:
     Raises:
         ValueError: when the version is not listed, or has no Service.
     """
+    if tee.observer:
+        return ServiceBackend(name=tee.observer, port=observer.MIRROR_PORT)
     for version in rollout.spec.versions:
         if version.name == tee.version and version.front is not None:
             return version.front

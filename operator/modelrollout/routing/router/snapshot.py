@@ -8,6 +8,8 @@ from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.assignment import assigning
 from modelrollout.domain.transitions import Phase
+from modelrollout.routing import observer as observer_objects
+from modelrollout.routing.contract import Tee
 from modelrollout.routing.router import clusters, listeners, routes
 from modelrollout.routing.router.edition import Edition
 from modelrollout.routing.router.wanted import Wanted
@@ -66,14 +68,22 @@ def wanted(
         namespace=namespace,
         name=name,
     )
+    decision = status.decision
     return Wanted(
         namespace,
         spec,
         assignment,
-        preview=status.decision.preview,
+        preview=decision.preview,
         preview_host=spec.strategy.preview_host,
-        observer=observer.replace("{namespace}", namespace).replace("{rollout}", name),
+        tee=Tee(decision.tee, decision.tee_parts) if decision.tee else None,
+        observer=_observer(observer, namespace=namespace, rollout=name),
     )
+
+
+def _observer(told: str, *, namespace: str, rollout: str) -> str:
+    """As the administrator says, else the one that the operator makes for the rollout."""
+    made = observer_objects.address(namespace=namespace, rollout=rollout)
+    return told.replace("{namespace}", namespace).replace("{rollout}", rollout) or made
 
 
 def of(live: Mapping[str, Any], *, observer: str = "") -> Snapshot | None:

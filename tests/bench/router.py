@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +50,7 @@ class Round:
     p50_ms: float
     p99_ms: float
     failed: int
+    cpu_us: float = 0.0
 
 
 @dataclass
@@ -165,7 +166,7 @@ async def cost(plane: Plane, figures: Figures, envoy: Envoy) -> None:
     answer = {"direct_response": {"status": 200, "body": body}}
     await _plain(plane, "backend", static(backend, answer), _clients())
     route = {"route": {"cluster": "backend"}}
-    await _plain(plane, "plain", static(plain, route, [to(backend)]), "0")
+    plain_process = await _plain(plane, "plain", static(plain, route, [to(backend)]), "0")
     plane.shelf.ports = dict.fromkeys(plane.shelf.ports, backend)
     plane.store({"v1": 5_000, "v2": 5_000}, sequence=2, router=STICKY)
     os.sched_setaffinity(envoy.process.pid, {0})
@@ -177,8 +178,22 @@ async def cost(plane: Plane, figures: Figures, envoy: Envoy) -> None:
             (f"http://127.0.0.1:{plain}", figures.plain, figures.calm_plain),
             (envoy.url, figures.ours, figures.calm_ours),
         ):
-            busy.append(await wrk(url, script, connections=32))
+            process = plain_process if url.endswith(str(plain)) else envoy.process
+            busy.append(await _costing(process.pid, wrk(url, script, connections=32)))
             calm.append(await wrk(url, script, connections=1))
+
+
+async def _costing(pid: int, run: Awaitable[Round]) -> Round:
+    """A run, with the CPU that a process took for each of its requests."""
+    before = _cpu_s(pid)
+    made = await run
+    made.cpu_us = 1e6 * (_cpu_s(pid) - before) / max(made.per_s * ROUND_S, 1.0)
+    return made
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def following(plane: Plane, figures: Figures, envoy: Envoy) -> None:
@@ -278,6 +293,7 @@ def page(figures: Figures) -> str:
     more_ms = median(two.p50_ms - one.p50_ms for one, two in calm)
     rows = "\n".join(
         f"| {name} | {median(one.per_s for one in busy):,.0f} | "
+        f"{median(one.cpu_us for one in busy):.0f} | "
         f"{median(one.p50_ms for one in slow):.2f} | {median(one.p99_ms for one in slow):.2f} | "
         f"{sum(one.failed for one in [*busy, *slow])} |"
         for name, busy, slow in (
@@ -298,8 +314,8 @@ def page(figures: Figures) -> str:
 By `python -m tests.bench.router`, one run; {os.cpu_count()} cores. Envoy under test alone on one core, clients
 and backend on another; {ROUNDS} rounds of {ROUND_S} s each, in turns. Ratios are the medians of rounds.
 
-| | requests/s, 32 connections | p50, ms, 1 connection | p99, ms, 1 connection | failed |
-|---|---|---|---|---|
+| | requests/s, 32 connections | CPU per request, us | p50, ms, 1 connection | p99, ms, 1 connection | failed |
+|---|---|---|---|---|---|
 {rows}
 
 | | | asked for |

@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from modelrollout import metrics
@@ -49,7 +49,7 @@ class Subject:
     spec: ModelRolloutSpec
     status: ModelRolloutStatus
     problem: Reason | None = None
-    site: Site = Site()
+    site: Site = field(default_factory=Site)
 
     @property
     def key(self) -> Key:

@@ -96,18 +96,7 @@ def registry(
     if "gateway_api" not in providers_off:
         _on(kinds.HTTP_ROUTE, made, "foreign")(foreign)
 
-    async def router(namespace: str, event: Json, **_: object) -> None:
-        labels = event["object"]["metadata"].get("labels") or {}
-        key = (namespace, labels.get(generated.ROLLOUT, ""))
-        if not generated.is_generated(event["object"]):
-            return
-        if event["type"] == _DELETED:
-            index.routers.discard(key)
-        elif key not in index.routers:
-            index.routers.add(key)
-            queue.add(key)
-
-    _on(kinds.WORKLOADS["Deployment"], made, "router")(router)
+    _on(kinds.WORKLOADS["Deployment"], made, "router")(_router(queue, index))
     _on(kinds.ROLLOUT, made)(rollout)
     _on(kinds.SLICE, made)(endpoints)
     routed = (
@@ -119,6 +108,23 @@ def registry(
     for kind in (*_WATCHED, *routed):
         _on(kind, made)(_named(kind, queue, index, known))
     return made
+
+
+def _router(queue: Queue, index: Index) -> Any:
+    """Notes which rollouts have a router, since one may have another provider by now."""
+
+    async def seen(namespace: str, event: Json, **_: object) -> None:
+        labels = event["object"]["metadata"].get("labels") or {}
+        key = (namespace, labels.get(generated.ROLLOUT, ""))
+        if not generated.is_generated(event["object"]):
+            return
+        if event["type"] == _DELETED:
+            index.routers.discard(key)
+        elif key not in index.routers:
+            index.routers.add(key)
+            queue.add(key)
+
+    return seen
 
 
 def _named(kind: Kind, queue: Queue, index: Index, known: Informed) -> Any:

@@ -117,6 +117,18 @@ def test_a_harmful_candidate_is_rolled_back_by_what_the_router_counts(ml: Fleet)
     assert load.failed == {}
 
 
+def test_no_user_is_taken_back_while_a_version_is_released(ml: Fleet) -> None:
+    ml.serving(traffic={"router": {"sticky": {"header": "x-user-id"}}})
+    with Load(url(ml), ml.host, rate=90, users=150) as load:
+        ml.release("v2")
+        ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v2")
+        time.sleep(2)
+    assert load.failed == {}
+    for user, versions in load.met.items():
+        assert versions == sorted(versions), user
+    assert any("v1" in versions for versions in load.met.values())
+
+
 def test_a_rolling_restart_of_the_router_fails_nobody(ml: Fleet) -> None:
     with under_way(ml) as load:
         ml.kubectl("rollout", "restart", "deployment/fraud-router")

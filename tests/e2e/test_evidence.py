@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.handle import Cluster
-from tests.e2e import past
-from tests.e2e.fleet import SELECTOR, Fleet, backend, condition, route, summary, versions
+from tests.e2e import fleet, past
+from tests.e2e.fleet import ERRORS, SELECTOR, Fleet, backend, condition, route, summary, versions
 from tests.e2e.load import Load
 
 Json = dict[str, Any]
@@ -54,6 +54,33 @@ def test_an_undecided_rollout_says_why_and_how_much_longer(ml: Fleet, cluster: C
     assert re.fullmatch(r"[\d.]+ to [\d.]+", said["interval"]), said
     assert later["status"]["weight"] == found["status"]["weight"] == "50%"
     assert later["status"]["phase"] == "Undecided"
+    assert load.failed == {}
+
+
+def test_a_latency_shows_its_quantiles_and_where_it_is_slower(ml: Fleet, cluster: Cluster) -> None:
+    """For people, read every few looks: the decision rests on the share above the threshold."""
+    slow = fleet.SLOW | {"role": "watch"}
+    ml.deploy("v1", "v2")
+    ml.rollout(
+        analysis={"interval": "4s", "warmUp": "2s", "metrics": [ERRORS, slow]},
+        strategy={"canary": {"weights": [50], "minDuration": "600s"}},
+    )
+    ml.ready()
+    ml.behave("v2", slow=0.4)
+    with Load(cluster.gateway_url, ml.host) as load:
+        ml.release("v2")
+        found = ml.until(
+            lambda s: "take over" in row({"status": s}, "slow").get("distribution", "")
+        )
+
+    told = row(found, "slow")["distribution"]
+    shown = (
+        r"p(50|99) [\d.]+ s \([\d.]+ to ([\d.]+|inf)\) against [\d.]+ s \([\d.]+ to ([\d.]+|inf)\)"
+    )
+    assert re.match(
+        rf"{shown}, {shown}; [\d.]+ % more of its requests take over [\d.]+ s$", told
+    ), told
+    assert found["status"]["phase"] == "Stepping", summary(found)
     assert load.failed == {}
 
 

@@ -95,6 +95,9 @@ def _wait(chosen: argparse.Namespace) -> Exit:
 def _add_status(commands: Commands) -> None:
     command = commands.add_parser("status", help="where a rollout stands, and why")
     _on_cluster(command)
+    command.add_argument(
+        "--classical", action="store_true", help="textbook tests too: shown, never decided by"
+    )
     command.set_defaults(run=_status)
 
 
@@ -102,7 +105,15 @@ def _status(chosen: argparse.Namespace) -> Exit:
     from modelrollout.cli import cluster, outcome, showing
 
     connected = cluster.Cluster.connect(namespace=chosen.namespace, context=chosen.context)
-    print(showing.text(outcome.seen(connected.read(chosen.name))), end="")
+    live = connected.read(chosen.name)
+    found = outcome.seen(live)
+    print(showing.text(found), end="")
+    if chosen.classical:
+        from modelrollout.cli import classical, reading
+        from modelrollout.metrics import presets
+
+        spec = presets.resolve(reading.spec(live, of=chosen.name))
+        print(f"\n{classical.text(spec, found.status.evidence)}", end="")
     return DONE
 
 

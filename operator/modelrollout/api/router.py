@@ -7,9 +7,11 @@ from pydantic import Field
 from modelrollout.api.part import Name, Part
 from modelrollout.api.scalars import Duration
 
-QUANTITY = r"^[1-9][0-9]{0,8}(m|k|M|G|Ki|Mi|Gi)?$"
+QUANTITY = r"^([1-9][0-9]{0,8}|[0-9]{1,3}\.[0-9]{1,3})(m|k|M|G|Ki|Mi|Gi)?$"
 BYTES = r"^[1-9][0-9]{0,5}(Ki|Mi|Gi)?$"
 HEADER = r"^[A-Za-z0-9]([-A-Za-z0-9_]*[A-Za-z0-9])?$"
+CPU = r"^([1-9][0-9]{0,8}m?|[0-9]{1,3}\.[0-9]{1,3})$"
+Cpu = Annotated[str, Field(pattern=CPU, max_length=16)]
 Quantity = Annotated[str, Field(pattern=QUANTITY, max_length=16)]
 
 _UNITS = {"": 1, "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3}
@@ -55,8 +57,8 @@ class Sticky(Part):
 class Quantities(Part):
     """CPU and memory, as Kubernetes writes them."""
 
-    cpu: Quantity | None = None
-    memory: Quantity | None = None
+    cpu: Annotated[Cpu | None, Field(description="CPUs, such as 500m or 2.")] = None
+    memory: Annotated[Quantity | None, Field(description="Memory, such as 256Mi.")] = None
 
 
 class RouterResources(Part):

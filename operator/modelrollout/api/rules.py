@@ -196,6 +196,12 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
             "Delete, and then name the other one",
             field="service",
         ),
+        Rule(
+            "!has(self.port) || !(self.port in [9901, 9902])",
+            "ports 9901 and 9902 are the router's own, for administration and metrics: choose "
+            "another one",
+            field="port",
+        ),
     ),
     "Istio": (
         Rule(

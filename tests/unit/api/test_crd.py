@@ -88,6 +88,9 @@ def test_defaults_are_scalars_of_the_spec_outside_lists() -> None:
         ".spec.strategy.abTest.onWinner": "Report",
         ".spec.strategy.blueGreen.approval": False,
         ".spec.strategy.blueGreen.smokeTest.timeout": "10m",
+        ".spec.traffic.router.replicas": 2,
+        ".spec.traffic.router.timeouts.connect": "2s",
+        ".spec.traffic.router.timeouts.idle": "10m",
     }
 
 

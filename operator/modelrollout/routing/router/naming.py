@@ -17,6 +17,8 @@ SHARES: Final = "modelrollout.dev/shares"
 PREVIEW: Final = "modelrollout.dev/preview"
 TAKEN: Final = "modelrollout.dev/taken-service"
 
+LONGEST: Final = 63
+"""Characters of a Service's name."""
 STATS_PORT: Final = 9902
 """Of metrics, for Prometheus and the operator; the administration port is on loopback."""
 ADMIN_PORT: Final = 9901

@@ -6,6 +6,7 @@ without its status; it is not in the pod template, so that no weight ever restar
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
@@ -271,9 +272,7 @@ def _workers(cpu: str | None) -> int:
     """Threads of an Envoy: as many as it may use CPUs, two where nothing bounds it."""
     if cpu is None:
         return 2
-    if cpu.endswith("m"):
-        return max(1, -(-int(cpu[:-1]) // 1000))
-    return int(cpu) if cpu.isdigit() else 2
+    return max(1, math.ceil(float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu)))
 
 
 def written(live: Mapping[str, Any]) -> tuple[dict[str, int] | None, int]:

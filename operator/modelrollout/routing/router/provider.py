@@ -149,6 +149,12 @@ def _blocked(rollout: Rollout, live: Mapping[Reference, Json]) -> Reason | None:
             "the router is switched off here: install the operator with router.enabled=true, or "
             "choose another provider",
         )
+    if len(naming.name_of(rollout)) > naming.LONGEST:
+        return Reason(
+            Code.INVALID_SPEC,
+            f"the router's objects would be called {naming.name_of(rollout)}, and a Service has at "
+            f"most {naming.LONGEST} characters: give the rollout a shorter name",
+        )
     for version in rollout.spec.versions:
         if version.front is None:
             return Reason(

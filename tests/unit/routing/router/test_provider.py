@@ -123,6 +123,30 @@ def test_a_lost_status_begins_above_what_envoys_know() -> None:
     assert store.seen(owner, store.written(owner, CANARY) | store.following(9)).sequence == 9
 
 
+def test_a_name_that_is_too_long_is_refused_before_the_apiserver_does() -> None:
+    found = store.seen(replace(store.rollout(), name="f" * 60), {})
+    assert found.blocking
+    assert found.problem is not None
+    assert "shorter name" in found.problem.sentence
+
+
+@pytest.mark.parametrize(
+    ("cpu", "workers"), [(None, "2"), ("500m", "1"), ("1500m", "2"), ("0.5", "1"), ("4", "4")]
+)
+def test_an_envoy_has_as_many_threads_as_it_may_use(cpu: str | None, workers: str) -> None:
+    owner = store.rollout(resources={"limits": {"cpu": cpu} if cpu else {}})
+    made = store.written(owner)[store.reference(naming.DEPLOYMENT)]
+    args = made["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert args[args.index("--concurrency") + 1] == workers
+
+
+def test_a_low_port_needs_no_privileges() -> None:
+    made = store.written(store.rollout(port=80))[store.reference(naming.DEPLOYMENT)]
+    context = made["spec"]["template"]["spec"]["securityContext"]
+    assert context["sysctls"] == [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
+    assert context["runAsNonRoot"]
+
+
 def test_without_the_administrators_consent_nothing_is_made() -> None:
     owner = store.rollout(site=replace(store.SITE, image=""))
     assert ROUTER.render(owner, STABLE, {}) == ()

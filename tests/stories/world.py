@@ -17,7 +17,7 @@ from modelrollout.api import intents
 from modelrollout.api.scalars import PARTS
 from modelrollout.api.spec import Metric, ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, to_object
-from modelrollout.domain import looking
+from modelrollout.domain import holding, looking
 from modelrollout.domain.observed import (
     AutoscalerSeen,
     CheckSeen,
@@ -193,11 +193,14 @@ class World:
             look=None if window is None else self.look(window),
             noise=self.noise,
             check=self._check(),
-            autoscalers=self.autoscalers,
+            autoscalers=self._autoscalers(),
             may_hold=self.may_hold,
             problem=self.problem,
             scrape_interval_s=SCRAPE_S,
         )
+
+    def _autoscalers(self) -> dict[str, AutoscalerSeen] | None:
+        return self.autoscalers if holding.concerns(self.spec, self.status) else None
 
     def _check(self) -> CheckSeen | None:
         rollout = self.status.rollout

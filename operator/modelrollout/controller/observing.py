@@ -20,7 +20,7 @@ from modelrollout.api.spec import ModelRolloutSpec, Version
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.controller.queue import Key
 from modelrollout.controller.routers import Routers
-from modelrollout.domain import distributions, looking
+from modelrollout.domain import distributions, holding, looking
 from modelrollout.domain.observed import AutoscalerSeen, CheckSeen, Distribution, Look, Observed
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import contract, providers
@@ -209,13 +209,10 @@ class Observer:
         return {one: found for one, found in known.items() if one not in live}
 
     async def _autoscalers(self, subject: Subject) -> Mapping[str, AutoscalerSeen] | None:
-        """Autoscalers, where a rollout is or may get under way, or one is held still."""
-        spec, status = subject.spec, subject.status
-        rests = status.stable is not None and status.stable.name == spec.target
-        if rests and status.rollout is None and not status.held and spec.capacity == "Leave":
+        if not holding.concerns(subject.spec, subject.status):
             return None
         namespace = subject.live["metadata"]["namespace"]
-        return await scaling.autoscalers(self._apiserver, spec, namespace=namespace)
+        return await scaling.autoscalers(self._apiserver, subject.spec, namespace=namespace)
 
     async def _check(self, subject: Subject) -> CheckSeen | None:
         """The smoke test, from the pass that may start a rollout until the switch."""

@@ -34,7 +34,7 @@ def renew(turn: Pass) -> None:
     if stalled is not None:
         wanted.append(("Stalled", "True", stalled))
     if (shrinks := holding.may_shrink(turn)) is not None:
-        wanted.append(("StableMayShrink", "True", shrinks))
+        wanted.append((holding.SHRINKS, "True", shrinks))
     if (paused := _paused(turn)) is not None:
         wanted.append(("Paused", "True", paused))
     turn.put(conditions=[_condition(turn, *entry) for entry in wanted])

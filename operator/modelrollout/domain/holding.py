@@ -5,11 +5,29 @@ is held at the pods that were ready at the start. What it was is noted on the au
 write that changes it, so that no crash and no lost status ever loses it.
 """
 
+from typing import Final
+
+from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.domain.observed import AutoscalerSeen
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.planned import Minimum
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.domain.transitions import Phase
+
+SHRINKS: Final = "StableMayShrink"
+"""The condition that is there while stable may lose pods during a rollout."""
+
+
+def concerns(spec: ModelRolloutSpec, status: ModelRolloutStatus) -> bool:
+    """Whether autoscalers must be looked at in this pass.
+
+    Where none was found to matter by the start, none is asked for in every look.
+    """
+    moves = status.stable is None or status.stable.name != spec.target
+    starts = moves if status.rollout is None else status.rollout.phase == Phase.STARTING
+    shrinks = any(condition.type == SHRINKS for condition in status.conditions)
+    return starts or bool(status.held) or shrinks or spec.capacity == "ParkOld"
 
 
 def follow(turn: Pass) -> None:
@@ -26,7 +44,7 @@ def follow(turn: Pass) -> None:
 
 
 def _is_known(turn: Pass) -> bool:
-    return any(condition.type == "StableMayShrink" for condition in turn.status.conditions)
+    return any(condition.type == SHRINKS for condition in turn.status.conditions)
 
 
 def _version(turn: Pass) -> str:

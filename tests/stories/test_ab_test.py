@@ -446,3 +446,18 @@ def test_while_the_source_is_away_the_clock_stands_and_the_next_look_spans_the_g
     kept = users.opened(world.status.ab_test.users)["v2", "rating"]
     counted = sum(count for _, count in kept.candidate.values())
     assert counted == pytest.approx(world.requests("v2", world.now), rel=0.15)
+
+
+def test_a_parked_version_comes_back_as_an_arm_before_it_gets_users() -> None:
+    world = at_rest(written({"canary": {"weights": [50], "minDuration": "1m"}}, capacity="ParkOld"))
+    for name, rating in (("v1", 3.0), ("v2", 3.5), ("v3", 3.0)):
+        world.versions[name].rates = {"errors": 0.005, "rating": rating}
+    world.edit(target="v2")
+    world.phase("Baking").phase("Serving")
+    world.run(600.0, until=lambda w: w.versions["v1"].wanted == 0)
+
+    world.edit(strategy=ab_test(arms=[{"version": "v1", "weight": 20}]))
+    world.step()
+    assert world.versions["v1"].wanted == 2
+    world.settle()
+    assert world.route == {"v1": 2000, "v2": 8000}

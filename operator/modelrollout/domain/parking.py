@@ -5,7 +5,7 @@ is a way back, or drains; and it is scaled up before anything may return to it, 
 gates every step.
 """
 
-from modelrollout.api.status import Identity, Parked
+from modelrollout.api.status import ArmState, Identity, Parked
 from modelrollout.domain.passing import Pass
 from modelrollout.domain.planned import Scale
 from modelrollout.domain.reasons import Code, Reason
@@ -93,7 +93,14 @@ def _has_a_part(turn: Pass, name: str) -> bool:
         name == turn.spec.target
         or any(one is not None and one.name == name for one in roles)
         or status.decision.shares.get(name, 0) > 0
+        or _is_arm(turn, name)
     )
+
+
+def _is_arm(turn: Pass, name: str) -> bool:
+    test = turn.status.ab_test
+    arms = test.arms if test is not None and test.running else []
+    return any(one.version.name == name and one.state is not ArmState.STOPPED for one in arms)
 
 
 def _has_requests(turn: Pass, name: str) -> bool:

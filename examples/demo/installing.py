@@ -19,6 +19,7 @@ def main() -> None:
         "providers": {name: True for name, equals, _ in named if not equals},
         "image": {"repository": "modelrollout", "tag": "dev"},
         "smokeTests": {"enabled": True},
+        "shadow": {"enabled": True, "image": "modelrollout-observer:dev"},
         "sources": [
             {"name": name, "url": url, "scrapeInterval": "2s"}
             for name, equals, url in named

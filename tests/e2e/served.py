@@ -40,7 +40,7 @@ class Model:
         self.rated = Counter("rating_count", "Ratings.", label, registry=registry)
         self.squares = Counter("rating_squares", "Squares.", label, registry=registry)
         self._rate("", 0.0, count=0)
-        self.errors, self.slow, self.quality = 0.0, 0.0, 4.0
+        self.errors, self.slow, self.quality, self.label = 0.0, 0.0, 4.0, "ham"
         self.random = random.Random(os.urandom(8))
         self.ready, self.crash_after = True, -1
         self.requests.labels("200")
@@ -66,10 +66,10 @@ class Model:
         taste = random.Random(user).random() - 0.5 if user else 0.0
         rating = self.quality + taste + self.random.random() - 0.5
         self._rate(bucket_of(user) if user else "", rating)
-        return web.json_response({"model_version": VERSION}, status=code)
+        return web.json_response({"model_version": VERSION, "label": self.label}, status=code)
 
     async def behave(self, request: web.Request) -> web.Response:
-        """Changes `errors`, `slow`, `quality`, `ready` or `crash_after`."""
+        """Changes `errors`, `slow`, `quality`, `label`, `ready` or `crash_after`."""
         for name, value in (await request.json()).items():
             setattr(self, name, value)
         return web.json_response({"ok": True})

@@ -102,6 +102,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [secrets]
   verbs: [create, patch, delete]
 {{- end }}
+{{- if .Values.shadow.enabled }}
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [create, patch, delete]
+- apiGroups: [""]
+  resources: [services, configmaps]
+  verbs: [create, patch, delete]
+{{- end }}
 {{- if .Values.providers.traefik }}
 - apiGroups: [traefik.io]
   resources: [traefikservices]

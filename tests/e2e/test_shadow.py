@@ -1,0 +1,87 @@
+"""Shadows end to end: an observer that the operator runs compares what users got, and decides."""
+
+import json
+from typing import Any
+
+from tests.cluster.handle import Cluster
+from tests.e2e.fleet import Fleet, condition, summary
+from tests.e2e.load import Load
+
+Json = dict[str, Any]
+
+COMPARED: Json = {
+    "sample": 50,
+    "duration": "8s",
+    "protocol": {"plain": {"at": "/label"}},
+    "task": {"classification": {"labels": ["ham", "spam"]}},
+    "paths": ["/predict"],
+}
+AGREEING: Json = {"agreement": {"atLeast": "90%"}}
+THEN_CANARY: Json = {
+    "steps": [{"shadow": COMPARED | AGREEING}, {"weight": 50, "minDuration": "4s"}]
+}
+
+
+def url(ml: Fleet) -> str:
+    return f"http://fraud-router.{ml.namespace}.svc.cluster.local:8080"
+
+
+def gone(ml: Fleet) -> bool:
+    """Nothing of the observer is left."""
+    label = "app.kubernetes.io/name=modelrollout-observer"
+    found = json.loads(ml.kubectl("get", "deployments,services", "-l", label, "-o", "json"))
+    return not found["items"]
+
+
+def test_a_shadow_alone_reports_and_moves_nobody(ml: Fleet) -> None:
+    ml.serving(traffic={"router": {}})
+    with Load(url(ml), ml.host, body={"x": 1}) as load:
+        ml.patch({"spec": {"strategy": {"canary": None, "shadow": COMPARED | {"version": "v2"}}}})
+        found = ml.until(lambda s: condition(s, "Ready").get("reason") == "ShadowReported")
+        ml.until(lambda _: gone(ml))
+    assert load.failed == {}
+    assert set(load.answered) == {"v1"}
+    status = found["status"]
+    assert condition(status, "Ready")["status"] == "True", summary(found)
+    assert status["stable"]["name"] == "v1"
+    assert status["shadow"]["counted"]["match"] > 30
+    assert "100.00% of" in status["shadow"]["message"]
+    assert "noise floor unknown" in status["shadow"]["message"]
+
+
+def test_a_candidate_that_disagrees_meets_no_user(ml: Fleet) -> None:
+    ml.serving(traffic={"router": {}}, strategy=THEN_CANARY)
+    ml.behave("v2", label="spam")
+    with Load(url(ml), ml.host, body={"x": 1}) as load:
+        ml.release("v2")
+        found = ml.phase("RolledBack")
+        ml.until(lambda _: gone(ml))
+    assert load.failed == {}
+    assert set(load.answered) == {"v1"}
+    assert "disagreement is at least" in found["status"]["message"], summary(found)
+
+
+def test_a_candidate_that_agrees_goes_on_to_its_canary(ml: Fleet) -> None:
+    ml.serving(traffic={"router": {}}, strategy=THEN_CANARY)
+    with Load(url(ml), ml.host, body={"x": 1}) as load:
+        ml.release("v2")
+        found = ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v2")
+    assert load.failed == {}, summary(found)
+    assert found["status"]["shadow"]["counted"]["match"] > 30
+    assert load.answered["v2"] > 0
+
+
+def test_a_gateways_mirror_feeds_the_observer_too(cluster: Cluster, ml: Fleet) -> None:
+    noise = {"noise": {"mode": "Paired", "share": "50%"}}
+    ml.serving()
+    with Load(cluster.gateway_url, ml.host, body={"x": 1}) as load:
+        shadow = COMPARED | noise | {"version": "v2"}
+        ml.patch({"spec": {"strategy": {"canary": None, "shadow": shadow}}})
+        found = ml.until(lambda s: condition(s, "Ready").get("reason") == "ShadowReported")
+    assert load.failed == {}
+    assert set(load.answered) == {"v1"}
+    counted = found["status"]["shadow"]["counted"]
+    assert counted["match"] > 30
+    assert counted["neither"] > 10
+    assert counted["control_match"] == counted["neither"]
+    assert "stable disagrees with itself on 0.00%" in found["status"]["shadow"]["message"]

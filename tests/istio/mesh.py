@@ -21,6 +21,9 @@ from tests.cluster.handle import Cluster
 
 PORT: Final = 18080
 URL: Final = f"http://127.0.0.1:{PORT}"
+ROUTES_PORT: Final = 18090
+ROUTES_URL: Final = f"http://127.0.0.1:{ROUTES_PORT}"
+"""Of the Gateway of the Gateway API: namespace istio-system, name routes."""
 NAMESPACE: Final = "istio-system"
 _XDS, _HTTP, _MONITORING, _ADMIN = 15010, 18081, 15014, 15000
 _WITHIN_S: Final = 60.0
@@ -48,6 +51,40 @@ spec:
     - port: {{number: {PORT}, name: http, protocol: HTTP}}
       hosts: ["*"]
 """
+# A Gateway of the Gateway API whose proxy runs already is found by the address of a Service.
+_IP: Final = "10.244.255.250"
+_ROUTES: Final = f"""
+apiVersion: v1
+kind: Service
+metadata: {{name: gateway, namespace: {NAMESPACE}}}
+spec:
+  clusterIP: None
+  # Istio knows by these labels that our Envoy stands behind it, though it is no pod.
+  selector: {{istio: ingressgateway}}
+  ports: [{{name: http, port: {ROUTES_PORT}}}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: gateway-1
+  namespace: {NAMESPACE}
+  labels: {{kubernetes.io/service-name: gateway}}
+addressType: IPv4
+ports: [{{name: http, port: {ROUTES_PORT}, protocol: TCP}}]
+endpoints: [{{addresses: ["{_IP}"], conditions: {{ready: true}}}}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: routes, namespace: {NAMESPACE}}}
+spec:
+  gatewayClassName: istio
+  addresses: [{{type: Hostname, value: gateway.{NAMESPACE}.svc.cluster.local}}]
+  listeners:
+    - name: http
+      protocol: HTTP
+      port: {ROUTES_PORT}
+      allowedRoutes: {{namespaces: {{from: All}}}}
+"""
 
 
 class MeshError(Exception):
@@ -63,9 +100,9 @@ def _bootstrap() -> Mapping[str, object]:
     endpoint = {"lb_endpoints": [{"endpoint": {"address": address}}]}
     return {
         "node": {
-            "id": "router~127.0.0.1~gateway.default~default.svc.cluster.local",
-            "cluster": "gateway.default",
-            "metadata": {"LABELS": {"istio": "ingressgateway"}, "NAMESPACE": "default"},
+            "id": f"router~{_IP}~gateway.{NAMESPACE}~{NAMESPACE}.svc.cluster.local",
+            "cluster": f"gateway.{NAMESPACE}",
+            "metadata": {"LABELS": {"istio": "ingressgateway"}, "NAMESPACE": NAMESPACE},
         },
         "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": _ADMIN}}},
         "dynamic_resources": {
@@ -123,6 +160,7 @@ def running(cluster: Cluster, folder: Path) -> Iterator[str]:
         contextlib.ExitStack() as after,
     ):
         _await(f"http://127.0.0.1:{_HTTP}/ready", folder / "pilot.log")
+        cluster.apply(_ROUTES)
         after.enter_context(_process(envoy, folder / "envoy.log", {}))
         _await(f"http://127.0.0.1:{_ADMIN}/ready", folder / "envoy.log")
         yield URL

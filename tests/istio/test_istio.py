@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from modelrollout.api.spec import ModelRolloutSpec
-from modelrollout.routing import istio, providers
-from modelrollout.routing.contract import Desired, Rollout, Tee
+from modelrollout.routing import gateway_features, istio, providers
+from modelrollout.routing.contract import Desired, Reference, Rollout, Tee
 from tests.e2e import fleet, kubectl
 from tests.e2e.fleet import Fleet
 from tests.e2e.load import Load
+from tests.istio import mesh
 
 Json = dict[str, Any]
 
@@ -133,3 +134,73 @@ def test_a_preview_without_a_host_is_reached_by_a_header(ml: Fleet, gateway: str
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert json.load(answer)["model_version"] == "v2"
+
+
+def routed() -> Json:
+    """The Gateway API, on Istio's own gateway."""
+    parent = {"name": "routes", "namespace": mesh.NAMESPACE}
+    return {"gatewayAPI": {"parentRefs": [parent]}}
+
+
+def read(kind: str, name: str, namespace: str = "") -> Json:
+    """A live object, of a namespace or of none."""
+    where = ["-n", namespace] if namespace else []
+    found: Json = json.loads(kubectl.must("get", kind, name, *where, "-o", "json"))
+    return found
+
+
+def said(ml: Fleet, gateway: str, namespace: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Why a real gateway cannot copy requests, by its own class; "" when it can."""
+    monkeypatch.setattr(gateway_features, "copies", lambda _: True)
+    parent = {"name": gateway, "namespace": namespace}
+    traffic = {"gatewayAPI": {"parentRefs": [parent]}}
+    spec = ModelRolloutSpec.model_validate(fleet.rollout(ml.host, traffic=traffic)["spec"])
+    rollout = Rollout(ml.namespace, "fraud", "uid", spec)
+    live: dict[Reference, Json] = {}
+    for _ in range(2):
+        for one in gateway_features.facts(rollout, live):
+            live[one] = read(one.kind.plural, one.name, one.namespace)
+    reason = gateway_features.refusal(rollout, live)
+    return reason.sentence if reason else ""
+
+
+def test_classes_that_do_not_say_that_they_copy_requests_are_refused(
+    ml: Fleet, gateway: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traefik's and Istio's own: Istio can, as the next test shows, but its class does not say so.
+
+    For an Istio there is the provider `istio`, which needs no such word.
+    """
+    del gateway
+    for name, namespace in (("routes", mesh.NAMESPACE), ("public", "gateways")):
+        told = said(ml, name, namespace, monkeypatch)
+        assert "HTTPRouteRequestMirror" in told
+        assert "istio" in told
+
+
+def test_the_mirror_of_a_generated_route_is_obeyed_by_a_gateway_that_can(
+    ml: Fleet, gateway: str
+) -> None:
+    del gateway
+    ml.deploy("v1", "v2")
+    traffic = {"gatewayAPI": {**routed()["gatewayAPI"], "hostnames": [ml.host]}}
+    ml.apply(*rendered(ml, traffic=traffic, tee=Tee("v2", 2_500)))
+    with Load(mesh.ROUTES_URL, ml.host, rate=200.0) as load:
+        while sum(load.answered.values()) < 1_000:
+            time.sleep(0.05)
+    assert load.failed == {}
+    assert set(load.answered) == {"v1"}
+    asked = sum(load.answered.values())
+    assert ml.answered_by("v2") == pytest.approx(asked / 4, abs=4 * (asked * 3 / 16) ** 0.5)
+
+
+def test_a_canary_on_istios_gateway_api_is_promoted(ml: Fleet, gateway: str) -> None:
+    del gateway
+    traffic = {"gatewayAPI": {**routed()["gatewayAPI"], "hostnames": [ml.host]}}
+    ml.serving(traffic=traffic, strategy=CANARY)
+    with Load(mesh.ROUTES_URL, ml.host) as load:
+        ml.release("v2")
+        ml.until(serves("v2"))
+
+    assert load.failed == {}
+    assert load.answered["v2"] > 0

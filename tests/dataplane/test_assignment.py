@@ -1,8 +1,11 @@
 """The published assignment in a real Envoy: the arm of each user is the one that Python says."""
 
+import asyncio
 from collections import Counter
 from functools import partial
 from typing import Any
+
+import pytest
 
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import Decision
@@ -119,3 +122,43 @@ async def test_three_arms_that_grow_never_swap_users(plane: Plane) -> None:
 
     moved = {(met[0][user], met[1][user]) for user in users if met[0][user] != met[1][user]}
     assert moved == {("v1", "v2"), ("v1", "v3")}
+
+
+@pytest.mark.long
+async def test_ten_thousand_users_never_flip_and_come_in_the_shares_that_are_asked_for(
+    plane: Plane,
+) -> None:
+    how, users = strategy({"header": "x-user-id"}), [f"person-{n}" for n in range(10_000)]
+    gate, before = asyncio.Semaphore(16), dict[str, str]()
+    held: intervals.Intervals = ()
+    envoy: Envoy | None = None
+
+    async def one(asked: Envoy, user: str) -> str:
+        async with gate:
+            return await plane.ask(asked, **{"x-user-id": user})
+
+    for number, (v2, v3) in enumerate(((500, 1000), (2000, 1500), (4000, 4000)), start=1):
+        shares = {"v2": v2, "v3": v3, "v1": 10_000 - v2 - v3}
+        held = intervals.carved(held, shares, stable="v1")
+        decision = {"intervals": [{"version": one.version, "parts": one.parts} for one in held]}
+        plane.store(shares, strategy=how, decision=decision, sequence=number)
+        envoy = envoy or await plane.envoy()
+        await plane.ready(envoy)
+        await until(plane, envoy, partial(has_followed, number=number))
+        now, again = [
+            dict(zip(users, await asyncio.gather(*(one(envoy, u) for u in users)), strict=True))
+            for _ in range(2)
+        ]
+        assert now == again
+        assert set(zip(before.values(), now.values(), strict=False)) <= {
+            ("v1", "v1"),
+            ("v1", "v2"),
+            ("v1", "v3"),
+            ("v2", "v2"),
+            ("v3", "v3"),
+        }
+        for name, parts in shares.items():
+            share, found = parts / 10_000, sum(version == name for version in now.values())
+            error = (len(users) * share * (1.0 - share)) ** 0.5
+            assert abs(found - len(users) * share) <= 3.0 * error, (name, found)
+        before = now

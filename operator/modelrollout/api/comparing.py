@@ -48,14 +48,20 @@ class Choice(Part):
 class Tolerance(Part):
     """Numbers are equal within absolute + relative * |primary|."""
 
-    absolute: Amount = 0.0
-    relative: Amount = 0.0
+    absolute: Annotated[Amount, Field(description="In the unit of the prediction.")] = 0.0
+    relative: Annotated[Amount, Field(description="Of the size of what users got.")] = 0.0
 
 
 class OpenInference(Part):
     """The Open Inference Protocol (v2), JSON and binary tensors."""
 
-    outputs: Annotated[list[Text], Field(max_length=20)] = Field(default_factory=list)
+    outputs: Annotated[
+        list[Text],
+        Field(
+            max_length=20,
+            description="Tensors that hold the prediction. Left out: the only one.",
+        ),
+    ] = Field(default_factory=list)
     at: Pointer = ""
 
 
@@ -88,63 +94,96 @@ class Protocol(Choice):
 class Classification(Part):
     """Is it the same label?"""
 
-    labels: Annotated[list[Text], Field(max_length=1000)] = Field(default_factory=list)
-    top: Annotated[int, Field(ge=1, le=100)] = 5
-    threshold: Unit | None = None
-    near: Unit = 0.02
+    labels: Annotated[
+        list[Text],
+        Field(
+            max_length=1000,
+            description="Labels with counters of their own; in the order of scores, where the "
+            "models give scores. Left out: only agreement is counted.",
+        ),
+    ] = Field(default_factory=list)
+    top: Annotated[
+        int, Field(ge=1, le=100, description="How many of the best labels are compared as a set.")
+    ] = 5
+    threshold: Annotated[
+        Unit | None, Field(description="Of one score: the label is whether it is at least this.")
+    ] = None
+    near: Annotated[Unit, Field(description="How near to the threshold a flip says less.")] = 0.02
 
 
 class Probabilities(Part):
     """Are the distributions alike?"""
 
-    tolerance: Unit = 0.001
+    tolerance: Annotated[Unit, Field(description="What is still the same.")] = 0.001
 
 
 class Range(Part):
     """From which predictions are scaled to 0..1, for correlation."""
 
-    lowest: float
-    highest: float
+    lowest: Annotated[float, Field(description="What is below counts as this.")]
+    highest: Annotated[float, Field(description="What is above counts as this.")]
 
 
 class Regression(Part):
     """Is it the same number?"""
 
-    tolerance: Tolerance = Field(default_factory=Tolerance)
-    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    range: Range | None = None
+    tolerance: Annotated[Tolerance, Field(description="What is still the same.")] = Field(
+        default_factory=Tolerance
+    )
+    scale: Annotated[
+        float,
+        Field(
+            gt=0, allow_inf_nan=False, description="Unit of the edges of the histogram of errors."
+        ),
+    ] = 1.0
+    range: Annotated[
+        Range | None, Field(description="For correlation and RMSE. Left out: neither is counted.")
+    ] = None
 
 
 class Ranking(Part):
     """Is it the same order?"""
 
-    persistence: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    depth: Annotated[int, Field(ge=1, le=1000)] = 10
-    tolerance: Unit = 0.0
+    persistence: Annotated[float, Field(gt=0, lt=1, description="p of rank-biased overlap.")] = 0.9
+    depth: Annotated[int, Field(ge=1, le=1000, description="k of overlap@k and NDCG@k.")] = 10
+    tolerance: Annotated[Unit, Field(description="What is still the same.")] = 0.0
 
 
 class Detection(Part):
     """Are the same things found in the same places?"""
 
-    least_score: Unit = 0.0
-    least_iou: Annotated[float, Field(gt=0, le=1, alias="leastIoU")] = 0.5
-    sized: bool = False
+    least_score: Annotated[Unit, Field(description="Boxes below are left out.")] = 0.0
+    least_iou: Annotated[
+        float, Field(gt=0, le=1, alias="leastIoU", description="Of two boxes that match.")
+    ] = 0.5
+    sized: Annotated[
+        bool, Field(description="Boxes are x, y, width and height, not two corners.")
+    ] = False
 
 
 class Words(Part):
     """Is it the same text?"""
 
-    fold_case: bool = False
-    expect_json: Annotated[bool, Field(alias="expectJSON")] = False
-    refusals: Annotated[list[Text] | None, Field(max_length=100)] = None
-    tolerance: Unit = 0.0
-    most_characters: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    fold_case: Annotated[bool, Field(description="Capitals count as small letters.")] = False
+    expect_json: Annotated[
+        bool, Field(alias="expectJSON", description="Texts are meant to be JSON.")
+    ] = False
+    refusals: Annotated[
+        list[Text] | None,
+        Field(max_length=100, description="How refusals begin. Left out: usual English ones."),
+    ] = None
+    tolerance: Annotated[
+        Unit, Field(description="Edits per character that are still the same text.")
+    ] = 0.0
+    most_characters: Annotated[
+        int, Field(ge=1, le=100_000, description="What is measured of a text.")
+    ] = 2_000
 
 
 class Ignore(Part):
     """A named rule: what differs at or below `path` is no difference."""
 
-    name: Text
+    name: Annotated[Text, Field(description="Under which it is counted.")]
     path: Pointer
 
 
@@ -158,19 +197,29 @@ class Unordered(Part):
 class Structured(Part):
     """Is it the same document?"""
 
-    fields: Annotated[list[Pointer], Field(max_length=100)] = Field(default_factory=list)
-    required: Annotated[list[Pointer], Field(max_length=100)] = Field(default_factory=list)
-    ignore: Annotated[list[Ignore], Field(max_length=50)] = Field(default_factory=list)
-    unordered: Annotated[list[Unordered], Field(max_length=20)] = Field(default_factory=list)
-    tolerance: Tolerance = Field(default_factory=Tolerance)
-    normalise_text: bool = False
-    in_text: bool = False
+    fields: Annotated[
+        list[Pointer], Field(max_length=100, description="Places with counters of their own.")
+    ] = Field(default_factory=list)
+    required: Annotated[
+        list[Pointer], Field(max_length=100, description="Places that must be there.")
+    ] = Field(default_factory=list)
+    ignore: Annotated[
+        list[Ignore], Field(max_length=50, description="Where a difference is none.")
+    ] = Field(default_factory=list)
+    unordered: Annotated[
+        list[Unordered], Field(max_length=20, description="Arrays whose order is noise.")
+    ] = Field(default_factory=list)
+    tolerance: Annotated[Tolerance, Field(description="Of numbers.")] = Field(
+        default_factory=Tolerance
+    )
+    normalise_text: Annotated[bool, Field(description="Compare strings after NFC.")] = False
+    in_text: Annotated[bool, Field(description="The document is in a text.")] = False
 
 
 class Embeddings(Part):
     """Do the vectors point the same way?"""
 
-    tolerance: Unit = 0.001
+    tolerance: Annotated[Unit, Field(description="Cosine distance that is still the same.")] = 0.001
 
 
 class Task(Choice):

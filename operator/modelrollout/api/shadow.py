@@ -46,7 +46,9 @@ class Noise(Part):
         ),
     ] = NoiseMode.OFF
     share: Annotated[Share, Field(description="Of the pairs, with mode Paired.")] = 0.1
-    pairs: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    pairs: Annotated[
+        int, Field(ge=1, le=1_000_000, description="How many, with mode Calibrate.")
+    ] = 1_000
 
 
 class Agreement(Part):
@@ -65,10 +67,10 @@ class Agreement(Part):
 class Slices(Part):
     """Parts of the traffic that are counted apart; every other value is `other`."""
 
-    header: HeaderName
+    header: Annotated[HeaderName, Field(description="Whose value names the slice.")]
     values: Annotated[
-        list[Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,63}$")]],
-        Field(min_length=1, max_length=20),
+        list[Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]+$", max_length=63)]],
+        Field(min_length=1, max_length=20, description="Slices with counters of their own."),
     ]
 
 
@@ -82,7 +84,9 @@ class Examples(Part):
         list[comparing.Pointer],
         Field(max_length=100, description="What of a prediction may be seen; the rest is not."),
     ] = Field(default_factory=list)
-    keep_text: bool = False
+    keep_text: Annotated[bool, Field(description="Show texts, cut. Left out: their lengths.")] = (
+        False
+    )
 
 
 class Shadowing(Part):
@@ -106,9 +110,11 @@ class Shadowing(Part):
             "not missing at random."
         ),
     ] = 0.8
-    protocol: comparing.Protocol
-    task: comparing.Task
-    noise: Noise = Field(default_factory=Noise)
+    protocol: Annotated[comparing.Protocol, Field(description="How both versions speak.")]
+    task: Annotated[comparing.Task, Field(description="What is compared.")]
+    noise: Annotated[Noise, Field(description="Left out: the noise floor is unknown.")] = Field(
+        default_factory=Noise
+    )
     paths: Annotated[
         list[Annotated[str, Field(pattern=r"^/", max_length=256)]],
         Field(
@@ -120,13 +126,15 @@ class Shadowing(Part):
     session: Annotated[
         HeaderName | None, Field(description="Header to sample by: all of a session or none.")
     ] = None
-    slices: Slices | None = None
+    slices: Annotated[
+        Slices | None, Field(description="Left out: all requests are counted together.")
+    ] = None
     credentials: Annotated[
         list[HeaderName],
         Field(max_length=20, description="Headers with credentials that go along, by name."),
     ] = Field(default_factory=list)
     timeout: Annotated[Duration, Field(description="Of one answer. Left out: 10s.")] = 10.0
-    examples: Examples | None = None
+    examples: Annotated[Examples | None, Field(description="Left out: none are kept.")] = None
 
 
 class Shadow(Shadowing):

@@ -1,6 +1,7 @@
 """The published assignment in a real Envoy: the arm of each user is the one that Python says."""
 
 import asyncio
+import json
 from collections import Counter
 from functools import partial
 from typing import Any
@@ -58,6 +59,24 @@ async def test_every_user_named_by_a_header_gets_the_version_that_is_published(
     found = {user: await plane.ask(envoy, **{"x-user-id": user}) for user in [*USERS, *STRANGE]}
     assert found == {user: published.version_of(user) for user in found}
     assert set(Counter(found.values())) == {"v1", "v2", "v3"}
+
+
+async def test_an_id_that_is_no_utf_8_is_hashed_as_it_came(plane: Plane) -> None:
+    how = strategy({"header": "x-user-id"})
+    envoy = await started(plane, SHARES, INTERVALS, how)
+    published = expected(SHARES, INTERVALS, how)
+
+    for number in range(40):
+        raw = b"\xff\xfe%d" % number
+        reader, writer = await asyncio.open_connection("127.0.0.1", envoy.port)
+        writer.write(
+            b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n"
+            b"x-user-id: " + raw + b"\r\n\r\n"
+        )
+        body = (await reader.read()).partition(b"\r\n\r\n")[2]
+        writer.close()
+        user = raw.decode("utf-8", "surrogateescape")
+        assert json.loads(body)["model_version"] == published.version_of(user)
 
 
 async def test_every_user_named_by_a_cookie_gets_the_version_that_is_published(

@@ -113,6 +113,33 @@ def test_equal_arms_are_called_better_as_seldom_as_stated() -> None:
     assert 65 <= false <= 135
 
 
+def test_users_who_ask_unequally_often_fool_a_count_of_requests_and_not_one_of_users() -> None:
+    draw, people, runs = np.random.default_rng(1), 2000, 400
+    by_user = by_request = 0
+    for _ in range(runs):
+        sides, moments = [], []
+        for _ in ("v2", "v1"):
+            asked = np.maximum(1, draw.lognormal(2.0, 1.0, people).astype(int))
+            liking = draw.normal(3.0, 0.5, people)
+            total = asked * liking + draw.normal(0.0, 1.0, people) * np.sqrt(asked)
+            bucket = draw.integers(0, 100, people)
+            pairs = zip(np.bincount(bucket, total), np.bincount(bucket, asked), strict=True)
+            sides.append({str(n): (float(a), float(b)) for n, (a, b) in enumerate(pairs)})
+            mean = total.sum() / asked.sum()
+            spread = (asked * ((liking - mean) ** 2 + 1.0)).sum() / asked.sum()
+            moments.append((mean, spread / asked.sum()))
+        compared = users.comparison(Kept(sides[0], sides[1]))
+        assert compared is not None
+        p = users.p_better(compared, better=Better.HIGHER)
+        by_user += min(p, 1.0 - p) <= 0.025
+        (mine, mine_error), (theirs, their_error) = moments
+        by_request += abs(mine - theirs) >= 1.96 * (mine_error + their_error) ** 0.5
+
+    # Stated are 5 %, give or take 1.1.
+    assert by_user / runs < 0.085
+    assert by_request / runs > 0.4
+
+
 @pytest.mark.parametrize(
     ("value", "stops"), [(4.0, False), (3.99, False), (3.5, True)], ids=["equal", "within", "worse"]
 )

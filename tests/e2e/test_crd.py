@@ -93,10 +93,51 @@ REFUSED: Final[dict[str, tuple[Edit, str]]] = {
     ),
     "two versions behind one Service": (
         put("versions.1.service.name", "fraud-v1"),
-        "give each version a Service of its own",
+        "two versions share one Service: give each version one of its own",
     ),
     "no provider": (put("traffic", {}), "write exactly one of these in traffic: gatewayAPI"),
-    "two providers": (put("traffic.istio", {}), 'unknown field "spec.traffic.istio"'),
+    "two providers": (
+        put("traffic.traefik", {}),
+        "write exactly one of these in traffic: gatewayAPI",
+    ),
+    "a provider that does not exist": (
+        put("traffic.nginx", {}),
+        'unknown field "spec.traffic.nginx"',
+    ),
+    "no backend": (
+        put("versions.1", {"name": "v2"}),
+        "write exactly one of these in a version: service, inferencePool, inferenceService",
+    ),
+    "two backends": (
+        put("versions.1.inferencePool", {"name": "pool"}),
+        "write exactly one of these in a version: service, inferencePool, inferenceService",
+    ),
+    "two versions behind one InferencePool": (
+        also(
+            put("versions.0", {"name": "v1", "inferencePool": {"name": "pool"}}),
+            put("versions.1", {"name": "v2", "inferencePool": {"name": "pool"}}),
+        ),
+        "two versions share one InferencePool: give each version one of its own",
+    ),
+    "a Service of a version as the one that clients call": (
+        put("traffic", {"service": {"name": "fraud-v1"}}),
+        "beside the one that clients call",
+    ),
+    "a switched Service without Services behind it": (
+        also(
+            put("traffic", {"service": {"name": "fraud"}}),
+            put("versions.1", {"name": "v2", "inferenceService": {"name": "fraud"}}),
+        ),
+        "every version has a Service of its own",
+    ),
+    "neither hosts nor VirtualServices": (
+        put("traffic", {"istio": {}}),
+        "istio takes exactly one of: hosts",
+    ),
+    "gateways with the user's VirtualServices": (
+        put("traffic", {"istio": {"virtualServices": ["mine"], "gateways": ["a/b"]}}),
+        "gateways belong to the VirtualService that the operator makes",
+    ),
     "a generated route and one of the user's": (
         put("traffic.gatewayAPI", {"parentRefs": [{"name": "g"}], "routes": [{"name": "r"}]}),
         "gatewayAPI takes exactly one of: parentRefs",
@@ -115,7 +156,7 @@ REFUSED: Final[dict[str, tuple[Edit, str]]] = {
     ),
     "two strategies": (
         put("strategy", {"canary": {}, "steps": [{"weight": 5}]}),
-        "write exactly one of these in strategy: canary, steps",
+        "write exactly one of these in strategy: canary, blueGreen, steps",
     ),
     "a budget of risk that is none": (
         put("strategy", {"canary": {"ramp": {"riskBudget": "0%"}}}),

@@ -57,7 +57,7 @@ def _apart(backend: str, kind: str) -> Rule:
     same = f"has(w.{backend}) && w.{backend}.name == v.{backend}.name"
     return Rule(
         f"self.versions.all(v, !has(v.{backend}) || self.versions.exists_one(w, {same}))",
-        f"two versions share one {kind}: give each version a {kind} of its own, whose "
+        f"two versions share one {kind}: give each version one of its own, whose "
         "selector picks the pods of that version only",
         field="versions",
     )

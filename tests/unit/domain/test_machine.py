@@ -119,7 +119,7 @@ class Rollouts(RuleBasedStateMachine):
         rps=st.sampled_from([0.1, 5.0, 200.0]),
         seed=st.integers(0, 1000),
         replicas=st.sampled_from(["Leave", "ParkOld", "Autoscaled"]),
-        lead=st.sampled_from(["", "Stepping", "Baking", "RolledBack"]),
+        lead=st.sampled_from(["", "Stepping", "Baking", "RolledBack", "Promoted"]),
     )
     def begin(
         self,
@@ -145,11 +145,11 @@ class Rollouts(RuleBasedStateMachine):
         self.world.pass_by(30.0)
         self.world.edit(target="v2")
         self.world.pass_by(30.0)
-        if lead in {"RolledBack", "Baking"}:
+        if lead in {"RolledBack", "Baking", "Promoted"}:
             self.said += 1
             self.world.say("abort" if lead == "RolledBack" else "promote", "id-1")
         if lead:
-            self.world.pass_by(70.0)
+            self.world.pass_by(400.0 if lead == "Promoted" else 70.0)
 
     @rule(seconds=st.sampled_from([1.0, 10.0, 31.0, 60.0, 150.0, 400.0]))
     def time_passes(self, seconds: float) -> None:

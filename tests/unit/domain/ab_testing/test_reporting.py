@@ -44,7 +44,7 @@ def told(
         ({"v2": 0.009, "v3": 0.008, "v4": 0.02}, {"v2", "v3", "v4"}),
         ({"v2": 0.009, "v3": 0.009, "v4": 0.009}, set()),
     ],
-    ids=str,
+    ids=["one", "one too few", "two too few", "best of two", "both", "all three", "three too few"],
 )
 def test_several_arms_share_the_stated_error_by_holms_rule(
     ps: dict[str, float], shown: set[str]

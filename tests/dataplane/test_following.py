@@ -9,6 +9,7 @@ import pytest
 
 from modelrollout.routing.router.answers import Answer
 from tests.dataplane.envoys import Envoy, Plane
+from tests.unit.routing.router import store
 
 
 async def until(plane: Plane, envoy: Envoy, holds: Callable[[Answer], bool]) -> Answer:
@@ -38,12 +39,8 @@ async def test_an_envoy_serves_what_is_stored_and_follows_a_change_at_once(plane
         while await plane.ask(envoy) != "v2":
             pass
     assert time.monotonic() - began < 1.0
-    told = await until(plane, envoy, lambda told: sequence(told) == 2)
-    assert {what: edition.sequence for what, edition in told.editions.items()} == {
-        "listeners": 2,
-        "clusters": 2,
-        "routes": 2,
-    }
+    kinds = ("listeners", "clusters", "routes")
+    await until(plane, envoy, lambda told: {sequence(told, what) for what in kinds} == {2})
 
 
 async def test_a_split_is_as_decided(plane: Plane) -> None:
@@ -120,3 +117,20 @@ async def test_an_envoy_outlives_the_operator(plane: Plane) -> None:
     await plane.discovery.stop()
     found = Counter([await plane.ask(envoy) for _ in range(100)])
     assert set(found) == {"v1", "v2"}
+
+
+async def test_the_rollout_says_that_an_envoy_refuses(plane: Plane) -> None:
+    plane.store({"v1": 10_000})
+    envoy = await plane.envoy()
+    await plane.ready(envoy)
+    plane.shelf.spoilt = {"validate_clusters": "perhaps"}
+    plane.store({"v2": 10_000}, sequence=2)
+    told = await until(plane, envoy, lambda told: told.refused.get("routes", 0) > 0)
+    owner = store.rollout()
+    live = store.written(owner, store.CANARY) | store.telling(told)
+    problem = store.seen(owner, live).problem
+    assert problem is not None
+    assert problem.sentence == (
+        "1 of 1 Envoys refuse the configuration of decision 2 and serve their last good one; "
+        "the log of envoy says why"
+    )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from modelrollout.api.spec import Version
-from modelrollout.routing.router.wanted import Wanted
+from modelrollout.routing.router.wanted import Wanted, duration
 
 Json = dict[str, Any]
 
@@ -80,7 +80,7 @@ def _common(wanted: Wanted, *, name: str) -> Json:
     return {
         "@type": TYPE,
         "name": name,
-        "connect_timeout": f"{wanted.router.timeouts.connect:g}s",
+        "connect_timeout": duration(wanted.router.timeouts.connect),
         "circuit_breakers": {"thresholds": [dict.fromkeys(breakers, _MOST)]},
         # gRPC in, gRPC out; HTTP/1 stays HTTP/1.
         "typed_extension_protocol_options": {

@@ -6,7 +6,7 @@ from typing import Any, Final
 from modelrollout.api.router import in_bytes
 from modelrollout.api.spec import Version
 from modelrollout.routing.router import clusters, routes
-from modelrollout.routing.router.wanted import Fault, Wanted, port_of
+from modelrollout.routing.router.wanted import Fault, Wanted, duration, port_of
 
 Json = dict[str, Any]
 
@@ -64,7 +64,7 @@ def listener(wanted: Wanted, following: Json) -> Json:
         # Whoever retries a request under its id, or correlates by it, meets what was met before.
         "preserve_external_request_id": True,
         "server_header_transformation": "PASS_THROUGH",
-        "stream_idle_timeout": f"{wanted.router.timeouts.idle:g}s",
+        "stream_idle_timeout": duration(wanted.router.timeouts.idle),
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "http_filters": _filters(wanted),
         **following,
@@ -119,7 +119,7 @@ def _fault(wanted: Wanted, version: Version, fault: Fault) -> Json:
     injected: Json = {"@type": f"{_HTTP}.fault.v3.HTTPFault"}
     if fault.delayed:
         injected["delay"] = {
-            "fixed_delay": f"{fault.delay_s:g}s",
+            "fixed_delay": duration(fault.delay_s),
             "percentage": {"numerator": fault.delayed, "denominator": "HUNDRED"},
         }
     if fault.aborted:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from modelrollout.api import scalars
 from modelrollout.assignment.assigning import Assignment
 from modelrollout.routing.router import clusters
-from modelrollout.routing.router.wanted import Wanted, version_named
+from modelrollout.routing.router.wanted import Wanted, duration, version_named
 
 Json = dict[str, Any]
 
@@ -185,6 +185,6 @@ def _patience(wanted: Wanted) -> Json:
     """Timeouts; no retries, since a retried answer would hide the error that is to be counted."""
     timeouts = wanted.router.timeouts
     return {
-        "timeout": f"{timeouts.request or 0.0:g}s",
-        "idle_timeout": f"{timeouts.idle:g}s",
+        "timeout": duration(timeouts.request or 0.0),
+        "idle_timeout": duration(timeouts.idle),
     }

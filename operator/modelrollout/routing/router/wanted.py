@@ -80,6 +80,11 @@ def asked(spec: ModelRolloutSpec) -> Router:
     return spec.traffic.router
 
 
+def duration(length_s: float) -> str:
+    """A duration as Envoy reads it: seconds with up to three decimals, never with an exponent."""
+    return f"{length_s:.3f}".rstrip("0").rstrip(".") + "s"
+
+
 def port_of(router: Router) -> int:
     """Where its Envoys listen for users."""
     return router.port or PORT

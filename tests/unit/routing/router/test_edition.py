@@ -4,6 +4,7 @@ import pytest
 
 from modelrollout.routing.router import credentials
 from modelrollout.routing.router.edition import Edition
+from modelrollout.routing.router.wanted import duration
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,14 @@ def test_later_ones_are_greater_as_numbers_not_as_text() -> None:
     order = [Edition(1, 9, 9), Edition(1, 10, 1), Edition(1, 10, 2), Edition(1, 10, 2, 2)]
     assert sorted(order) == order
     assert Edition(2, 1, 1) > Edition(1, 99, 99)
+
+
+@pytest.mark.parametrize(
+    ("length_s", "text"),
+    [(0.0, "0s"), (0.25, "0.25s"), (600.0, "600s"), (1_036_800.0, "1036800s"), (10.0, "10s")],
+)
+def test_durations_have_no_exponent_which_envoy_would_refuse(length_s: float, text: str) -> None:
+    assert duration(length_s) == text
 
 
 def test_a_token_belongs_to_one_rollout_and_one_key() -> None:

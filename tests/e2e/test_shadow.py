@@ -71,9 +71,22 @@ def test_a_candidate_that_agrees_goes_on_to_its_canary(ml: Fleet) -> None:
     assert load.answered["v2"] > 0
 
 
+def ingress(ml: Fleet) -> Json:
+    """The user's: it refers to the TraefikService that the operator makes."""
+    service = {"name": "fraud", "kind": "TraefikService"}
+    rule = {"kind": "Rule", "match": f"Host(`{ml.host}`)", "services": [service]}
+    return {
+        "apiVersion": "traefik.io/v1alpha1",
+        "kind": "IngressRoute",
+        "metadata": {"name": "users"},
+        "spec": {"routes": [rule]},
+    }
+
+
 def test_a_gateways_mirror_feeds_the_observer_too(cluster: Cluster, ml: Fleet) -> None:
     noise = {"noise": {"mode": "Paired", "share": "50%"}}
-    ml.serving()
+    ml.serving(traffic={"traefik": {}})
+    ml.apply(ingress(ml))
     with Load(cluster.gateway_url, ml.host, body={"x": 1}) as load:
         shadow = COMPARED | noise | {"version": "v2"}
         ml.patch({"spec": {"strategy": {"canary": None, "shadow": shadow}}})
@@ -85,3 +98,12 @@ def test_a_gateways_mirror_feeds_the_observer_too(cluster: Cluster, ml: Fleet) -
     assert counted["neither"] > 10
     assert counted["control_match"] == counted["neither"]
     assert "stable disagrees with itself on 0.00%" in found["status"]["shadow"]["message"]
+
+
+def test_a_gateway_that_cannot_copy_requests_is_named(ml: Fleet) -> None:
+    ml.serving()
+    shadow = COMPARED | {"version": "v2"}
+    ml.patch({"spec": {"strategy": {"canary": None, "shadow": shadow}}})
+    found = ml.until(lambda s: condition(s, "Ready").get("reason") == "Unsupported")
+    assert "cannot copy requests" in condition(found["status"], "Ready")["message"]
+    assert "spec.traffic.router" in condition(found["status"], "Ready")["message"]

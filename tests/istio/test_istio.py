@@ -19,6 +19,12 @@ Json = dict[str, Any]
 
 CANARY: Json = {"canary": {"weights": [20, 50], "minDuration": "4s"}}
 
+SHADOW: Json = {
+    "version": "v2",
+    "protocol": {"plain": {"at": "/label"}},
+    "task": {"classification": {"labels": ["ham", "spam"]}},
+}
+
 
 def made(ml: Fleet) -> Json:
     return {"istio": {"hosts": [ml.host], "gateways": ["istio-system/public"]}}
@@ -149,12 +155,11 @@ def read(kind: str, name: str, namespace: str = "") -> Json:
     return found
 
 
-def said(ml: Fleet, gateway: str, namespace: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def said(ml: Fleet, gateway: str, namespace: str) -> str:
     """Why a real gateway cannot copy requests, by its own class; "" when it can."""
-    monkeypatch.setattr(gateway_features, "copies", lambda _: True)
-    parent = {"name": gateway, "namespace": namespace}
-    traffic = {"gatewayAPI": {"parentRefs": [parent]}}
-    spec = ModelRolloutSpec.model_validate(fleet.rollout(ml.host, traffic=traffic)["spec"])
+    traffic = {"gatewayAPI": {"parentRefs": [{"name": gateway, "namespace": namespace}]}}
+    written = fleet.rollout(ml.host, traffic=traffic, strategy={"shadow": SHADOW})["spec"]
+    spec = ModelRolloutSpec.model_validate(written)
     rollout = Rollout(ml.namespace, "fraud", "uid", spec)
     live: dict[Reference, Json] = {}
     for _ in range(2):
@@ -165,7 +170,7 @@ def said(ml: Fleet, gateway: str, namespace: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_classes_that_do_not_say_that_they_copy_requests_are_refused(
-    ml: Fleet, gateway: str, monkeypatch: pytest.MonkeyPatch
+    ml: Fleet, gateway: str
 ) -> None:
     """Traefik's and Istio's own: Istio can, as the next test shows, but its class does not say so.
 
@@ -173,7 +178,7 @@ def test_classes_that_do_not_say_that_they_copy_requests_are_refused(
     """
     del gateway
     for name, namespace in (("routes", mesh.NAMESPACE), ("public", "gateways")):
-        told = said(ml, name, namespace, monkeypatch)
+        told = said(ml, name, namespace)
         assert "HTTPRouteRequestMirror" in told
         assert "istio" in told
 

@@ -64,7 +64,30 @@ def refusal(spec: ModelRolloutSpec) -> Reason | None:
                 f"spec.{ask.field} asks to {WORDS['mirror']}, which {provider.name} does in what "
                 f"the operator makes and not in yours: leave out spec.traffic.{where}",
             )
+    return _fraction(spec)
+
+
+def _fraction(spec: ModelRolloutSpec) -> Reason | None:
+    """Why a share of copies cannot be said; a larger one would load more than was asked for."""
+    if spec.traffic.traefik is None:
+        return None
+    for field, share in _samples(spec):
+        if share % (scalars.PARTS // 100):
+            return Reason(
+                Code.UNSUPPORTED,
+                f"spec.{field} is {scalars.percent(share)}, and spec.traffic.traefik copies whole "
+                "percents: write a whole number of percent",
+            )
     return None
+
+
+def _samples(spec: ModelRolloutSpec) -> Iterable[tuple[str, int]]:
+    """Shares of copies, in parts of ten thousand, with the fields that ask for them."""
+    if spec.strategy.shadow is not None:
+        yield "strategy.shadow.sample", spec.strategy.shadow.sample
+    for place, step in enumerate(spec.strategy.steps or ()):
+        if step.shadow is not None:
+            yield f"strategy.steps[{place}].shadow.sample", step.shadow.sample
 
 
 def _sentence(ask: Ask, provider: Provider) -> str:
@@ -104,7 +127,7 @@ def _of_strategy(spec: ModelRolloutSpec) -> Iterable[Ask]:
     if strategy.ab_test is not None:
         yield Ask("sticky", "strategy.abTest")
         yield Ask("weights", "strategy.abTest.arms")
-    if getattr(strategy, "shadow", None) is not None:
+    if strategy.shadow is not None:
         yield Ask("mirror", "strategy.shadow")
     for place, step in enumerate(strategy.steps or ()):
         yield from _of_step(step, f"strategy.steps[{place}]")
@@ -115,7 +138,7 @@ def _of_step(step: Step, field: str) -> Iterable[Ask]:
         yield Ask("switch" if step.weight == scalars.PARTS else "weights", f"{field}.weight")
     if step.preview is not None:
         yield Ask("preview", f"{field}.preview")
-    if getattr(step, "shadow", None) is not None:
+    if step.shadow is not None:
         yield Ask("mirror", f"{field}.shadow")
 
 

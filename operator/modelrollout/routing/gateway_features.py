@@ -26,8 +26,7 @@ SHARE: Final = "HTTPRouteRequestPercentageMirror"
 def copies(spec: ModelRolloutSpec) -> bool:
     """Whether a spec ever asks for copies of requests."""
     strategy = spec.strategy
-    steps = any(getattr(step, "shadow", None) is not None for step in strategy.steps or ())
-    return steps or getattr(strategy, "shadow", None) is not None
+    return strategy.shadow is not None or any(step.shadow for step in strategy.steps or ())
 
 
 def facts(rollout: Rollout, live: Mapping[Reference, Json]) -> Sequence[Reference]:

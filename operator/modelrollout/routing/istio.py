@@ -140,7 +140,7 @@ def _spec(rollout: Rollout, desired: Desired) -> dict[str, Any]:
     if desired.tee is not None:
         rule["mirrors"] = [_mirror(rollout, desired.tee)]
     rules = [rule]
-    if desired.preview and not _preview_host(rollout):
+    if desired.preview and not rollout.spec.strategy.preview_host:
         match = [{"headers": {PREVIEW_HEADER: {"exact": desired.preview}}}]
         rules.insert(0, {"match": match, **_only(_version(rollout, desired.preview))})
     return {**_where(rollout, _asked(rollout).hosts), "http": rules}
@@ -162,7 +162,7 @@ def _preview(
     rollout: Rollout, desired: Desired, live: Mapping[Reference, Json]
 ) -> Sequence[Change]:
     """A VirtualService of its own for the preview host."""
-    target, host = _reference(rollout, marks.preview(rollout)), _preview_host(rollout)
+    target, host = _reference(rollout, marks.preview(rollout)), rollout.spec.strategy.preview_host
     if not desired.preview or not host:
         return marks.removed(rollout, target, live.get(target))
     names = _asked(rollout).virtual_services
@@ -172,14 +172,6 @@ def _preview(
         where["gateways"] = list(gateways)
     spec = {**where, "http": [_only(_version(rollout, desired.preview))]}
     return marks.applied(rollout, desired, target, spec=spec, live=live.get(target))
-
-
-def _preview_host(rollout: Rollout) -> str:
-    strategy = rollout.spec.strategy
-    asked = getattr(strategy, "blue_green", None)
-    steps = [getattr(step, "preview", None) for step in strategy.steps or ()]
-    hosts = [getattr(asked, "preview_host", None), *(step.host for step in steps if step)]
-    return next((str(host) for host in hosts if host), "")
 
 
 def _version(rollout: Rollout, name: str) -> Version:
@@ -212,7 +204,7 @@ def _mirrored(rollout: Rollout, desired: Desired, live: Json) -> list[dict[str, 
     for rule in owned.rules_of(rollout, live, shape=SHAPE):
         written = live["spec"]["http"][rule.index]
         listed = list(written.get("mirrors") or ())
-        foreign = [one for one in listed if _version_of(rollout, one) is None]
+        foreign = [one for one in listed if not _is_ours(rollout, one)]
         wanted = [*foreign, *ours]
         if wanted == listed or (written.get("mirror") and ours):
             continue
@@ -228,6 +220,12 @@ def _mirrored(rollout: Rollout, desired: Desired, live: Json) -> list[dict[str, 
             else {"op": "remove", "path": f"{where}/mirrors"}
         )
     return operations
+
+
+def _is_ours(rollout: Rollout, mirror: Json) -> bool:
+    """Whether a mirror leads to a version, or to the observer that asks one."""
+    to: Json = mirror.get("destination") or {}
+    return _version_of(rollout, mirror) is not None or to.get("host") in tees.observers(rollout)
 
 
 def _destination(version: Version) -> dict[str, Any]:

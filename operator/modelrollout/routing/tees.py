@@ -5,6 +5,11 @@ from modelrollout.routing import observer
 from modelrollout.routing.contract import Rollout, Tee
 
 
+def observers(rollout: Rollout) -> frozenset[str]:
+    """Names of the Services that may get copies for this rollout beside its versions."""
+    return frozenset({observer.name_of(rollout.name)})
+
+
 def target(rollout: Rollout, tee: Tee) -> ServiceBackend:
     """The Service that gets the copies.
 

@@ -162,10 +162,10 @@ def _services(rollout: Rollout, desired: Desired) -> list[dict[str, Any]]:
 
 
 def _mirror(rollout: Rollout, tee: Tee) -> dict[str, Any]:
-    """Traefik mirrors whole percents; a smaller share becomes one, never none."""
+    """Traefik mirrors whole percents; others are refused before (`capabilities`)."""
     to = tees.target(rollout, tee)
     named = {"kind": "Service", "name": to.name, "port": to.port}
-    return {**named, "percent": max(tee.parts // _PARTS_OF_A_PERCENT, 1)}
+    return {**named, "percent": tee.parts // _PARTS_OF_A_PERCENT}
 
 
 def _previewed(

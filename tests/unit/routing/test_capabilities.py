@@ -25,6 +25,17 @@ def spec(traffic: Json, *, second: Json | None = None, **more: Any) -> ModelRoll
     return ModelRolloutSpec.model_validate({**written, **more})
 
 
+SHADOW: Json = {
+    "version": "v1",
+    "protocol": {"plain": {"at": "/label"}},
+    "task": {"classification": {"labels": ["ham", "spam"]}},
+}
+
+
+def shadow(**changes: Any) -> Json:
+    return {"strategy": {"shadow": SHADOW | changes}}
+
+
 def steps(*listed: Json) -> Json:
     return {"strategy": {"steps": list(listed)}}
 
@@ -43,6 +54,7 @@ def steps(*listed: Json) -> Json:
         ),
         (SERVICE, {"second": POOL, **steps({"pause": {}})}, ["versions[1].inferencePool"]),
         (ISTIO, {"second": POOL}, ["versions[1].inferencePool", "gatewayAPI can"]),
+        (SERVICE, shadow(), ["strategy.shadow", "gatewayAPI", "router", "traefik", "istio"]),
     ],
     ids=str,
 )
@@ -68,12 +80,35 @@ def test_what_a_provider_cannot_do_is_refused_by_field_with_those_that_can(
         (GATEWAY, {"strategy": {"blueGreen": {"previewHost": "preview.example.com"}}}),
         (ISTIO, {"bake": {"duration": "5m", "holdback": 5}}),
         ({"traefik": {}}, {}),
+        ({"traefik": {}}, shadow(sample=5)),
+        ({"istio": {"virtualServices": ["fraud"]}}, shadow(sample="0.5%")),
         (ISTIO, {"second": {"name": "v2", "inferenceService": {"name": "fraud"}}}),
     ],
     ids=str,
 )
 def test_what_a_provider_can_do_is_not_refused(traffic: Json, more: Json) -> None:
     assert capabilities.refusal(spec(traffic, **more)) is None
+
+
+@pytest.mark.parametrize(
+    ("traffic", "more", "words"),
+    [
+        ({"traefik": {"service": "mine"}}, shadow(), "leave out spec.traffic.traefik.service"),
+        (
+            {"gatewayAPI": {"routes": [{"name": "r"}]}},
+            shadow(),
+            "leave out spec.traffic.gatewayAPI.routes",
+        ),
+        ({"traefik": {}}, shadow(sample="0.5%"), "spec.strategy.shadow.sample is 0.5%"),
+    ],
+    ids=["user's TraefikService", "user's route", "half a percent"],
+)
+def test_copies_that_cannot_be_made_here_are_refused_with_what_to_change(
+    traffic: Json, more: Json, words: str
+) -> None:
+    reason = capabilities.refusal(spec(traffic, **more))
+    assert reason is not None
+    assert words in reason.sentence
 
 
 def test_every_capability_that_a_provider_claims_has_words() -> None:

@@ -1,13 +1,15 @@
 """Copies of requests on the Gateway API: only where the gateway's class says that it can."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from modelrollout.api.scalars import PARTS
+from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain.reasons import Code
 from modelrollout.routing import gateway_features, generated
-from modelrollout.routing.contract import Desired, Reference, Tee
+from modelrollout.routing.contract import Desired, Reference, Rollout, Tee
 from modelrollout.routing.gateway_api import HTTP_ROUTE
 from tests.unit.routing import gateway
 
@@ -18,9 +20,22 @@ CLASS = Reference(gateway_features.CLASS, "", "some")
 ALL = [gateway_features.MIRROR, gateway_features.SHARE]
 
 
-@pytest.fixture(autouse=True)
-def _asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway_features, "copies", lambda _: True)
+def asking() -> Rollout:
+    """A rollout whose strategy is a shadow."""
+    rollout = gateway.rollout()
+    written = rollout.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    shadow = {
+        "version": "v1",
+        "protocol": {"plain": {"at": "/label"}},
+        "task": {"classification": {"labels": ["ham", "spam"]}},
+    }
+    spec = ModelRolloutSpec.model_validate({**written, "strategy": {"shadow": shadow}})
+    return replace(rollout, spec=spec)
+
+
+def test_without_a_shadow_no_gateway_is_looked_at() -> None:
+    assert gateway_features.facts(gateway.rollout(), {}) == ()
+    assert gateway_features.refusal(gateway.rollout(), {}) is None
 
 
 def read(features: list[str] | None) -> dict[Reference, Json]:
@@ -32,13 +47,13 @@ def read(features: list[str] | None) -> dict[Reference, Json]:
 
 
 def test_the_gateway_is_read_first_and_then_its_class() -> None:
-    rollout = gateway.rollout()
+    rollout = asking()
     assert gateway_features.facts(rollout, {}) == (GATEWAY,)
     assert gateway_features.facts(rollout, read(None)) == (GATEWAY, CLASS)
 
 
 def test_a_class_that_lists_both_features_is_taken() -> None:
-    assert gateway_features.refusal(gateway.rollout(), read(ALL)) is None
+    assert gateway_features.refusal(asking(), read(ALL)) is None
 
 
 @pytest.mark.parametrize(
@@ -52,7 +67,7 @@ def test_a_class_that_lists_both_features_is_taken() -> None:
     ids=["no gateway", "no class", "nothing listed", "no share"],
 )
 def test_a_gateway_that_does_not_say_so_is_refused(live: dict[Reference, Json], words: str) -> None:
-    reason = gateway_features.refusal(gateway.rollout(), live)
+    reason = gateway_features.refusal(asking(), live)
     assert reason is not None
     assert reason.code is Code.UNSUPPORTED
     assert words in reason.sentence

@@ -10,7 +10,15 @@ import pytest
 from modelrollout.api.scalars import PARTS
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain.reasons import Code
-from modelrollout.routing import gateway_api, generated, istio, providers, service_switch, traefik
+from modelrollout.routing import (
+    gateway_api,
+    generated,
+    istio,
+    observer,
+    providers,
+    service_switch,
+    traefik,
+)
 from modelrollout.routing.contract import Change, Desired, Kind, Reference, Rollout, Tee, Verb
 from tests.unit.routing import gateway
 
@@ -397,13 +405,22 @@ def test_istio_shows_a_preview_host_on_the_gateways_of_the_rollout(
     assert reference(istio.VIRTUAL_SERVICE, "fraud-preview") not in after
 
 
-def test_a_mirror_of_the_users_own_stays_when_ours_comes_and_goes() -> None:
+@pytest.mark.parametrize(
+    ("tee", "host"),
+    [
+        (Tee("v2", 100), "fraud-v2"),
+        (Tee("v2", 100, observer.name_of("fraud")), observer.name_of("fraud")),
+    ],
+    ids=["version", "observer"],
+)
+def test_a_mirror_of_the_users_own_stays_when_ours_comes_and_goes(tee: Tee, host: str) -> None:
     case = CASES["istio, own services"]
     there = {"destination": {"host": "audit"}, "percentage": {"value": 1}}
-    live = moved(case, copy.deepcopy(case.before), shares={"v1": PARTS}, tee=Tee("v2", 100))
+    live = moved(case, copy.deepcopy(case.before), shares={"v1": PARTS}, tee=tee)
     rule = live[reference(istio.VIRTUAL_SERVICE, "fraud")]["spec"]["http"][1]
     assert rule["mirrors"][0] == there
-    assert [one["destination"]["host"] for one in rule["mirrors"]] == ["audit", "fraud-v2"]
+    assert [one["destination"]["host"] for one in rule["mirrors"]] == ["audit", host]
+    assert rendered(case, live, shares={"v1": PARTS}, tee=tee) == []
     live = moved(case, live, shares={"v1": PARTS})
     rule = live[reference(istio.VIRTUAL_SERVICE, "fraud")]["spec"]["http"][1]
     assert rule["mirrors"] == [there]

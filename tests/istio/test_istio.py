@@ -209,3 +209,15 @@ def test_a_canary_on_istios_gateway_api_is_promoted(ml: Fleet, gateway: str) -> 
 
     assert load.failed == {}
     assert load.answered["v2"] > 0
+
+
+def test_an_observer_compares_what_a_mirror_of_istio_copies(ml: Fleet, gateway: str) -> None:
+    ml.serving(traffic=made(ml))
+    with Load(gateway, ml.host, body={"x": 1}) as load:
+        shadow = {**SHADOW, "sample": "12.5%", "duration": "8s", "paths": ["/predict"]}
+        ml.patch({"spec": {"strategy": {"canary": None, "shadow": shadow}}})
+        found = ml.until(lambda s: fleet.condition(s, "Ready").get("reason") == "ShadowReported")
+        ml.until(lambda _: "mirrors" not in rules(ml, "fraud-rollout")[0])
+    assert load.failed == {}
+    assert set(load.answered) == {"v1"}
+    assert found["status"]["shadow"]["counted"]["match"] > 20

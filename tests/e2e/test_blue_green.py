@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.handle import Cluster
-from tests.e2e import fleet
+from tests.e2e import fleet, kubectl
 from tests.e2e.fleet import ERRORS, Fleet, summary
 from tests.e2e.load import Load
 
@@ -207,3 +207,15 @@ def test_deletion_at_the_preview_leaves_stable_alone_and_no_preview(
         assert answer(cluster, ml.host) == "v1"
     assert load.failed == {}
     assert "fraud-preview" not in ml.kubectl("get", "httproutes", "-o", "name")
+
+
+def test_an_operator_killed_during_the_smoke_test_makes_no_second_one(ml: Fleet) -> None:
+    ml.apply(smoke_test("import time; time.sleep(10)"))
+    ml.serving(strategy=strategy(ml), analysis={"interval": "4s", "metrics": []})
+    ml.release("v2")
+    ml.until(lambda s: bool(s.get("rollout", {}).get("check", {}).get("seen")))
+    pods = ("delete", "pods", "-l", "app.kubernetes.io/name=modelrollout")
+    kubectl.must("-n", "modelrollout", *pods, "--grace-period=0", "--force")
+    ml.until(awaiting)
+    (job,) = jobs(ml)
+    assert job["status"]["succeeded"] == 1

@@ -16,6 +16,7 @@ from modelrollout.planning.duration import Forecast
 from modelrollout.planning.power import Course, Smallest
 from modelrollout.planning.schedule import Schedule, Service
 from modelrollout.planning.simulating import Simulated
+from modelrollout.routing import capabilities
 
 ALL = ""
 """The name under which a value stands for all metrics of its kind."""
@@ -131,12 +132,15 @@ def foreseen(spec: ModelRolloutSpec, traffic: Traffic, *, simulate: bool = False
     """The plan with all that can be said of it.
 
     Raises:
-        Failure: on a strategy that no rollout can follow, or values that are none.
+        Failure: on a strategy that no rollout, or not this provider of traffic, can follow, or
+            values that are none.
     """
     try:
         spec = presets.resolve(spec)
     except presets.MetricError as problem:
         raise Failure(str(problem)) from None
+    if (refused := capabilities.refusal(spec)) is not None:
+        raise Failure(refused.sentence)
     known = {metric.name for metric in spec.analysis.metrics}
     if strange := traffic.named() - known:
         raise Failure(f"expected a metric of the file ({_listed(known)}), saw {_listed(strange)}")

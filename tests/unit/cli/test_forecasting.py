@@ -174,3 +174,16 @@ def test_needs_no_cluster_client() -> None:
         [sys.executable, "-c", code], env={"PYTHONPATH": os.pathsep.join(sys.path)}, check=False
     )
     assert done.returncode == 0
+
+
+def test_a_plan_that_the_provider_cannot_follow_is_refused_as_in_the_cluster(
+    run: conftest.Run, file: Path
+) -> None:
+    switched = ROLLOUT.replace(
+        "{gatewayAPI: {parentRefs: [{name: public}]}}", "{service: {name: fraud}}"
+    )
+    file.write_text(switched, encoding="utf-8")
+    answer = run("plan", "-f", str(file))
+    assert answer.code != 0
+    assert "spec.strategy.steps[0].weight asks to share traffic" in answer.err
+    assert "gatewayAPI" in answer.err

@@ -6,7 +6,9 @@ import urllib.request
 from typing import Any
 
 import pytest
+import yaml
 
+from modelrollout.api import crd
 from tests.cluster.handle import Cluster
 from tests.e2e import fleet, kubectl
 from tests.e2e.fleet import ERRORS, Fleet, summary
@@ -14,6 +16,7 @@ from tests.e2e.load import Load
 
 Json = dict[str, Any]
 
+EXAMPLE = crd.CHECKOUT / "examples" / "07-blue-green"
 GATEWAY = "http://traefik.gateways:8000"
 ASKS = """
 import json, os, urllib.request
@@ -85,6 +88,43 @@ def approve(ml: Fleet) -> None:
 def jobs(ml: Fleet) -> list[Json]:
     found: list[Json] = json.loads(ml.kubectl("get", "jobs", "-o", "json"))["items"]
     return found
+
+
+def example(name: str) -> Json:
+    """A file of the example that people copy."""
+    found: Json = yaml.safe_load((EXAMPLE / name).read_text(encoding="utf-8"))
+    return found
+
+
+def test_the_example_is_executed_with_times_short_enough_for_a_test(
+    ml: Fleet, cluster: Cluster
+) -> None:
+    cron_job, spec = example("smoke-test.yaml"), example("rollout.yaml")["spec"]
+    del cron_job["metadata"]["namespace"]
+    (container,) = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    (theirs,) = smoke_test(ASKS)["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    container |= {"image": theirs["image"], "command": theirs["command"], "env": theirs["env"]}
+    spec["traffic"]["gatewayAPI"]["hostnames"] = [ml.host]
+    spec["strategy"]["blueGreen"]["previewHost"] = f"preview-{ml.host}"
+    spec["analysis"] |= {"interval": "4s", "warmUp": "2s"}
+    for name in ("v1", "v2"):
+        workload, service = fleet.deployment(name)
+        del workload["spec"]["replicas"]
+        ml.apply(workload, service)
+        ml.kubectl("rollout", "status", f"deployment/fraud-{name}", "--timeout=60s")
+    ml.apply(cron_job)
+    ml.rollout(**spec | {"target": "v1", "bake": {"duration": "6s"}, "drain": "2s"})
+    ml.ready()
+    with Load(cluster.gateway_url, ml.host) as load:
+        ml.release("v2")
+        ml.until(awaiting)
+        approve(ml)
+        ml.until(lambda s: [one["state"] for one in s.get("parked", [])] == ["Parked"])
+        ml.ready()
+    assert load.failed == {}
+    assert set(load.codes) == {200}
+    parked = json.loads(ml.kubectl("get", "deployment", "fraud-v1", "-o", "json"))
+    assert parked["spec"]["replicas"] == 0
 
 
 def test_preview_smoke_test_approval_one_switch_and_one_switch_back(

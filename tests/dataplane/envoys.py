@@ -108,7 +108,7 @@ class Near(Shelf):
 
     def __init__(self, ports: Mapping[str, int]) -> None:
         super().__init__()
-        self.ports, self.observer = ports, "127.0.0.1:9"
+        self.ports = ports
         self.spoilt: Json = {}
         """Fields that are put into the route configuration, to see it refused."""
         self.more: Json = {}
@@ -125,7 +125,7 @@ class Near(Shelf):
         found = super().snapshot(key)
         if found is None:
             return None
-        read = snapshot.understood(self.stored, observer=self.observer)
+        read = snapshot.understood(self.stored)
         if self.more and read is not None:
             asked = replace(read[0], **self.more)
             found = snapshot.rendered(asked, edition=found.edition)

@@ -50,14 +50,12 @@ class RouterSettings(_Part):
         image: of Envoy, with a shell in it.
         xds: where Envoys ask the operator, as host:port.
         port: where the operator listens for them.
-        observer: where copies of requests go, as host:port; "" for nowhere.
         pull_secrets: names of Secrets, in the rollout's namespace, to pull the image with.
     """
 
     image: str
     xds: str
     port: int = Field(default=18000, ge=0, le=65535)
-    observer: str = ""
     pull_secrets: tuple[str, ...] = ()
 
 

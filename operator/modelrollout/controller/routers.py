@@ -48,8 +48,7 @@ class Routers:
             apiserver, namespace=config.lease.namespace, name=f"{config.lease.name}-router"
         )
         self._envoys = Envoys(informed)
-        observer = config.router.observer if config.router else ""
-        self.shelf = Shelf(observer=observer)
+        self.shelf = Shelf()
         self._discovery = Discovery(self.shelf, keyring=self._key, took_over=took_over)
 
     async def start(self) -> None:
@@ -81,7 +80,6 @@ class Routers:
         return Site(
             image=asked.image,
             xds=asked.xds,
-            observer=asked.observer,
             token=credentials.token(secret, namespace=key[0], name=key[1]),
             pull_secrets=asked.pull_secrets,
         )

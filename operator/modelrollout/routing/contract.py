@@ -65,14 +65,12 @@ class Site:
     Attributes:
         image: of Envoy; "" where the router is switched off.
         xds: where Envoys ask for their configuration, as host:port.
-        observer: where copies of requests go, as host:port; "" for nowhere.
         token: by which the Envoys of this one rollout are known.
         pull_secrets: names of Secrets to pull the image with.
     """
 
     image: str = ""
     xds: str = ""
-    observer: str = ""
     token: str = field(default="", repr=False)
     pull_secrets: tuple[str, ...] = ()
 

@@ -32,8 +32,7 @@ class _Place:
 class Shelf:
     """All rollouts that are known to this replica."""
 
-    def __init__(self, *, observer: str = "") -> None:
-        self._observer = observer
+    def __init__(self) -> None:
         self._places: dict[Key, _Place] = {}
 
     def put(self, live: Json) -> None:
@@ -71,7 +70,7 @@ class Shelf:
         if live is None:
             return None
         try:
-            return snapshot.of(live, observer=self._observer)
+            return snapshot.of(live)
         except ValueError as problem:
             log.warning(
                 "no configuration follows from what is stored; Envoys keep what they have: %s",

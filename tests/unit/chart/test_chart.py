@@ -155,13 +155,12 @@ def test_with_the_router_one_secret_is_read_and_it_is_the_operators_own(values: 
 
 
 def test_the_router_has_its_port_its_image_and_its_address() -> None:
-    values = {"providers": {"router": True}, "router": {"port": 19_000, "observer": "seer:50051"}}
+    values = {"providers": {"router": True}, "router": {"port": 19_000}}
     objects = render(values)
     assert configuration(objects)["router"] == {
         "image": "envoyproxy/envoy:v1.40.0",
         "xds": f"modelrollout.{rendering.NAMESPACE}.svc:19000",
         "port": 19_000,
-        "observer": "seer:50051",
         "pullSecrets": [],
     }
     assert Config.model_validate(configuration(objects)).providers_off >= {"istio"}

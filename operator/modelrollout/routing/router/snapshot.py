@@ -8,7 +8,7 @@ from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.assignment import assigning
 from modelrollout.domain.transitions import Phase
-from modelrollout.routing import observer as observer_objects
+from modelrollout.routing import observer
 from modelrollout.routing.contract import Tee
 from modelrollout.routing.router import clusters, listeners, routes
 from modelrollout.routing.router.edition import Edition
@@ -49,7 +49,6 @@ def wanted(
     *,
     namespace: str,
     name: str,
-    observer: str = "",
 ) -> Wanted:
     """What the router of a rollout is to do.
 
@@ -58,8 +57,6 @@ def wanted(
         status: as stored.
         namespace: of the rollout.
         name: of the rollout.
-        observer: where copies of requests go, as host:port; `{namespace}` and `{rollout}` in it
-            are those of the rollout.
     """
     assignment = assigning.of(
         spec,
@@ -76,23 +73,17 @@ def wanted(
         preview=decision.preview,
         preview_host=spec.strategy.preview_host,
         tee=Tee(decision.tee, decision.tee_parts) if decision.tee else None,
-        observer=_observer(observer, namespace=namespace, rollout=name),
+        observer=observer.address(namespace=namespace, rollout=name),
     )
 
 
-def _observer(told: str, *, namespace: str, rollout: str) -> str:
-    """As the administrator says, else the one that the operator makes for the rollout."""
-    made = observer_objects.address(namespace=namespace, rollout=rollout)
-    return told.replace("{namespace}", namespace).replace("{rollout}", rollout) or made
-
-
-def of(live: Mapping[str, Any], *, observer: str = "") -> Snapshot | None:
+def of(live: Mapping[str, Any]) -> Snapshot | None:
     """The snapshot of a rollout as stored; None while nothing is decided, and for other providers.
 
     Raises:
         ValueError: for a spec or status that cannot be read, or that do not belong together.
     """
-    read = understood(live, observer=observer)
+    read = understood(live)
     if read is None:
         return None
     asked, status = read
@@ -108,9 +99,7 @@ def _is_settled(metadata: Mapping[str, Any], status: ModelRolloutStatus) -> bool
     return (decided or ending) and status.uid in {"", metadata["uid"]}
 
 
-def understood(
-    live: Mapping[str, Any], *, observer: str = ""
-) -> tuple[Wanted, ModelRolloutStatus] | None:
+def understood(live: Mapping[str, Any]) -> tuple[Wanted, ModelRolloutStatus] | None:
     """What is stored, as types; None while nothing is decided, and for other providers.
 
     Raises:
@@ -126,7 +115,6 @@ def understood(
         status,
         namespace=metadata["namespace"],
         name=metadata["name"],
-        observer=observer,
     )
     return asked, status
 

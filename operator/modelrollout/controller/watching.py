@@ -101,9 +101,9 @@ def registry(
     _on(kinds.SLICE, made)(endpoints)
     routed = (
         kind
-        for name, found in providers.WATCHED.items()
+        for name, provider in providers.PROVIDERS.items()
         if name not in providers_off
-        for kind in found
+        for kind in provider.watched
     )
     for kind in (*_WATCHED, *routed):
         _on(kind, made)(_named(kind, queue, index, known))

@@ -136,6 +136,8 @@ class Provider(Protocol):
     name: str
     capabilities: frozenset[str]
     """Some of `capabilities.WORDS`, such as `weights`, or `switch` for 0 or 100 only."""
+    watched: tuple[Kind, ...]
+    """Kinds whose changes wake a rollout, beside Services and workloads."""
 
     def needs(self, rollout: Rollout) -> Sequence[Reference]:
         """The objects to read before `read` and `render`."""

@@ -13,6 +13,7 @@ from modelrollout.domain.observed import TrafficSeen
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import (
     acceptance,
+    backends,
     gateway_features,
     generated,
     marks,
@@ -35,6 +36,7 @@ class GatewayApi:
 
     name = "gatewayAPI"
     capabilities = frozenset({"weights", "switch", "preview", "mirror", "inferencePool"})
+    watched: tuple[Kind, ...] = (HTTP_ROUTE, GRPC_ROUTE, backends.INFERENCE_POOL)
 
     def needs(self, rollout: Rollout) -> Sequence[Reference]:
         """The routes: the generated one, or those that the user named, and that of a preview."""

@@ -28,6 +28,7 @@ class VirtualServices:
 
     name = "istio"
     capabilities = frozenset({"weights", "switch", "preview", "mirror"})
+    watched: tuple[Kind, ...] = (VIRTUAL_SERVICE,)
 
     def needs(self, rollout: Rollout) -> Sequence[Reference]:
         """The VirtualServices: those that the user named, or the one that the operator makes."""

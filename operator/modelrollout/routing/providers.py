@@ -1,12 +1,12 @@
 """The one table of traffic providers."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import backends, gateway_api, istio, service_switch, traefik
-from modelrollout.routing.contract import Kind, Provider
+from modelrollout.routing import gateway_api, istio, service_switch, traefik
+from modelrollout.routing.contract import Provider
 from modelrollout.routing.router import provider as router
 
 PROVIDERS: Final[Mapping[str, Provider]] = {
@@ -25,14 +25,6 @@ def chosen(spec: ModelRolloutSpec) -> Provider:
         if getattr(spec.traffic, name) is not None:
             return provider
     raise ValueError(f"expected spec.traffic to name one of {', '.join(PROVIDERS)}, found none")
-
-
-WATCHED: Final[Mapping[str, Sequence[Kind]]] = {
-    "gateway_api": (gateway_api.HTTP_ROUTE, gateway_api.GRPC_ROUTE, backends.INFERENCE_POOL),
-    "traefik": (traefik.SERVICE,),
-    "istio": (istio.VIRTUAL_SERVICE,),
-}
-"""Kinds beside Services whose changes wake a rollout, by provider."""
 
 
 def switched_off(spec: ModelRolloutSpec, off: Collection[str]) -> Reason | None:

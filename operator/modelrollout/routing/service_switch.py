@@ -26,6 +26,7 @@ class Switch:
 
     name = "service"
     capabilities = frozenset({"switch", "preview"})
+    watched: tuple[Kind, ...] = ()
 
     def needs(self, rollout: Rollout) -> Sequence[Reference]:
         """The Service that clients call, its preview, and the Service of each version."""

@@ -28,6 +28,7 @@ class Weighted:
 
     name = "traefik"
     capabilities = frozenset({"weights", "switch", "preview", "mirror"})
+    watched: tuple[Kind, ...] = (SERVICE,)
 
     def needs(self, rollout: Rollout) -> Sequence[Reference]:
         """The TraefikService that clients reach, the split behind a mirror, and the preview."""

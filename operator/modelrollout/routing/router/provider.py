@@ -17,7 +17,7 @@ from modelrollout.api.spec import Traffic
 from modelrollout.domain.observed import TrafficSeen
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import generated, marks
-from modelrollout.routing.contract import Change, Desired, Reference, Rollout, Verb
+from modelrollout.routing.contract import Change, Desired, Kind, Reference, Rollout, Verb
 from modelrollout.routing.router import answers, bootstrap, naming, objects, takeover
 from modelrollout.routing.router.answers import Answer
 from modelrollout.routing.router.edition import Edition
@@ -34,6 +34,7 @@ class Router:
 
     name = "router"
     capabilities = frozenset({"weights", "switch", "sticky", "preview", "mirror", "faults"})
+    watched: tuple[Kind, ...] = ()
 
     def needs(self, rollout: Rollout) -> Sequence[Reference]:
         """The objects of the router, the Service that clients call, and those of the versions."""

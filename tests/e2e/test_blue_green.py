@@ -35,13 +35,13 @@ FAILS = "raise SystemExit('secret words that no status may repeat')"
 HANGS = "import time; time.sleep(3600)"
 
 
-def smoke_test(code: str, *, suspend: bool = True) -> Json:
+def smoke_test(code: str, *, suspend: bool = True, gateway: str = GATEWAY) -> Json:
     """A CronJob that runs a few lines of Python."""
     container = {
         "name": "ask",
         "image": "python:test",
         "command": ["python", "-c", code],
-        "env": [{"name": "GATEWAY", "value": GATEWAY}],
+        "env": [{"name": "GATEWAY", "value": gateway}],
     }
     pods = {"restartPolicy": "Never", "containers": [container]}
     return {
@@ -234,6 +234,24 @@ def test_blue_green_needs_no_gateway(ml: Fleet) -> None:
     ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v2")
     service = json.loads(ml.kubectl("get", "service", "fraud", "-o", "json"))
     assert service["spec"]["selector"]["version"] == "v2"
+
+
+def test_blue_green_on_the_router(ml: Fleet) -> None:
+    router = f"http://fraud-router.{ml.namespace}.svc.cluster.local:8080"
+    ml.apply(smoke_test(ASKS, gateway=router))
+    ml.serving(
+        traffic={"router": {"replicas": 1}},
+        strategy=strategy(ml),
+        analysis={"interval": "4s", "metrics": []},
+    )
+    with Load(router, "fraud") as load:
+        ml.release("v2")
+        ml.until(awaiting)
+        assert set(load.answered) == {"v1"}
+        approve(ml)
+        ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v2")
+        load.until(lambda: load.answered["v2"] > 0)
+    assert load.failed == {}
 
 
 def test_deletion_at_the_preview_leaves_stable_alone_and_no_preview(

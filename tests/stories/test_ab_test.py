@@ -262,7 +262,11 @@ def test_without_users_to_tell_apart_nobody_wins() -> None:
     world = under_test(v3=3.2)
     world.missing |= {("rating", "v2"), ("rating", "v3")}
     world.stored = {}
-    world.phase("Testing").phase("Serving")
+    world.phase("Testing").run(300)
+    assert world.condition("MetricsAvailable") == ("False", "NoSeries")
+    assert "no series of v2 and of stable with the label bucket" in world.status.message
+    assert world.condition("Ready")[0] == "True"
+    world.phase("Serving")
 
     report = reported(world)
     assert report.winner == ""

@@ -162,8 +162,8 @@ def _metrics(turn: Pass) -> tuple[Truth, Reason]:
     if not turn.spec.analysis.metrics:
         return "False", Reason(Code.NO_METRICS, "the spec names no metric: nothing is judged")
     look = turn.observed.look
-    if look is not None and look.down is not None:
-        return "False", look.down
+    if (unread := _unread(turn)) is not None:
+        return "False", unread
     old = next((c for c in turn.status.conditions if c.type == "MetricsAvailable"), None)
     if turn.status.rollout is None and phase_of(turn.status) is not Phase.TESTING:
         return "Unknown", Reason(Code.NOT_LOOKING, "no rollout is under way")
@@ -172,6 +172,15 @@ def _metrics(turn: Pass) -> tuple[Truth, Reason]:
     if old is not None and old.reason != Code.NOT_LOOKING:
         return old.status, Reason(Code(old.reason), old.message)
     return "Unknown", Reason(Code.NOT_LOOKING, "no look has been taken yet")
+
+
+def _unread(turn: Pass) -> Reason | None:
+    """Why the last look as a whole, or the goal of an A/B test, could not be read."""
+    look, waiting = turn.observed.look, turn.waiting
+    if look is not None and look.down is not None:
+        return look.down
+    is_test = phase_of(turn.status) is Phase.TESTING
+    return waiting if is_test and waiting and waiting.code is Code.NO_SERIES else None
 
 
 def _of_look(turn: Pass) -> tuple[Truth, Reason]:

@@ -10,6 +10,9 @@ from modelrollout.domain.passing import Pass
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.domain.transitions import Phase, Trigger
 
+_EARLY = 3.0
+"""Intervals after which the sums by user should have begun."""
+
 
 def under_way(turn: Pass) -> None:
     """TESTING: follow the arms as written, look, guard, and end when the time is up."""
@@ -149,8 +152,8 @@ def _progress(turn: Pass, asked: AbTest) -> Reason:
         return held
     if (trouble := guarding.stable_trouble(turn) or programming.trouble(turn)) is not None:
         return trouble
-    if (down := blocking.source(turn)) is not None:
-        return down
+    if (unread := blocking.source(turn) or _unlabelled(turn, asked)) is not None:
+        return unread
     waits = [_name(arm) for arm in turn.test.arms if arm.state is ArmState.WAITING]
     late = f"; {', '.join(waits)} is not ready yet" if waits else ""
     left_s = max(asked.duration - turn.test.clock_s, 1.0)
@@ -162,6 +165,27 @@ def _progress(turn: Pass, asked: AbTest) -> Reason:
         Code.AB_TESTING,
         f"users are observed for {describing.about(left_s)} more: {stands}{late}",
     )
+
+
+def _unlabelled(turn: Pass, asked: AbTest) -> Reason | None:
+    """Why nobody could win, however long the test takes: users cannot be told apart."""
+    analysis = turn.spec.analysis
+    goal = next((metric for metric in analysis.metrics if metric.name == asked.goal), None)
+    is_early = turn.test.clock_s < _EARLY * analysis.interval
+    if goal is None or goal.buckets is None or is_early:
+        return None
+    book = users.opened(turn.test.users)
+    for arm in turn.test.arms:
+        kept = book.get((_name(arm), goal.name))
+        has_any = kept is not None and kept.candidate and kept.stable
+        if arm.state is ArmState.RUNNING and not has_any:
+            return Reason(
+                Code.NO_SERIES,
+                f"{goal.name}: no series of {_name(arm)} and of stable with the label "
+                f"{goal.buckets.label} grew yet: expected a hash bucket of the user there, as "
+                "docs/ab-testing.md shows; without it nobody can win",
+            )
+    return None
 
 
 def _finish(turn: Pass, asked: AbTest) -> None:

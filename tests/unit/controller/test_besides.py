@@ -47,6 +47,7 @@ def performed(apiserver: Answering) -> list[Event]:
             rollout=ROLLOUT,
             spec=World().spec,
             tell=told.append,
+            observed=asyncio.sleep(0),
         )
     )
     return told

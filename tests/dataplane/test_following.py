@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -20,6 +21,10 @@ async def until(plane: Plane, envoy: Envoy, holds: Callable[[Answer], bool]) -> 
             if holds(told):
                 return told
             await asyncio.sleep(0.02)
+
+
+def has(number: int, told: Answer) -> bool:
+    return sequence(told) == number
 
 
 def sequence(told: Answer, what: str = "routes") -> int:
@@ -134,3 +139,51 @@ async def test_the_rollout_says_that_an_envoy_refuses(plane: Plane) -> None:
         "1 of 1 Envoys refuse the configuration of decision 2 and serve their last good one; "
         "the log of envoy says why"
     )
+
+
+@pytest.mark.long
+async def test_two_hundred_weights_under_load_fail_nobody(plane: Plane) -> None:
+    plane.store({"v1": 10_000})
+    envoy = await plane.envoy()
+    await plane.ready(envoy)
+    found: Counter[str] = Counter()
+    done = asyncio.Event()
+
+    async def user() -> None:
+        while not done.is_set():
+            found[await plane.ask(envoy)] += 1
+
+    users = [asyncio.create_task(user()) for _ in range(4)]
+    for number in range(200):
+        share = 50 * (1 + number % 199)
+        plane.store({"v1": 10_000 - share, "v2": share}, sequence=number + 2)
+        await asyncio.sleep(0.12)
+    await until(plane, envoy, lambda told: sequence(told) == 201)
+    done.set()
+    await asyncio.gather(*users)
+    assert set(found) == {"v1", "v2"}
+    assert sum(found.values()) > 1_000
+
+
+async def test_versions_exchanged_under_load_fail_nobody(plane: Plane) -> None:
+    """A new one comes with requests at once, and an old one goes: clusters and routes in order."""
+    plane.store({"v1": 10_000}, versions=("v1", "v2"))
+    envoy = await plane.envoy()
+    await plane.ready(envoy)
+    found: Counter[str] = Counter()
+    done = asyncio.Event()
+
+    async def user() -> None:
+        while not done.is_set():
+            found[await plane.ask(envoy)] += 1
+
+    users = [asyncio.create_task(user()) for _ in range(4)]
+    for number in range(2, 10):
+        other = "v3" if number % 2 == 0 else "v2"
+        shares = {"v1": 5_000, other: 5_000}
+        plane.store(shares, sequence=number, generation=number, versions=("v1", other))
+        told = await until(plane, envoy, partial(has, number))
+        assert told.refused.get("routes", 0) == 0
+    done.set()
+    await asyncio.gather(*users)
+    assert set(found) == {"v1", "v2", "v3"}

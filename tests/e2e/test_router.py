@@ -255,20 +255,19 @@ def asked(operator: str, ml: Fleet, *, token: str) -> int:
         return refused.code
 
 
-def test_two_hundred_weights_under_load_fail_nobody(ml: Fleet) -> None:
-    """Weights as quickly as the operator decides them: an edit of the strategy is a new weight."""
+def test_releases_and_returns_in_turns_fail_nobody(ml: Fleet) -> None:
+    """Two hundred weights in a row are in the tests of the data plane; here the whole way is."""
     with under_way(ml) as load:
-        stop = threading.Event()
-        for number in range(200):
-            share = 31 + number % 2
-            ml.patch({"spec": {"strategy": {"canary": {"weights": [share, 50]}}}})
-            if stop.wait(0.05):
-                break
-        ml.until(lambda s: bool(s["decision"].get("confirmedAt")))
+        for _ in range(5):
+            ml.release("v1")
+            ml.until(confirmed({"v1": 10_000}))
+            ml.until(lambda s: s["phase"] == "Serving")
+            ml.release("v2")
+            ml.until(confirmed({"v1": 7_000, "v2": 3_000}))
     assert load.failed == {}
 
 
-def test_a_router_that_is_switched_off_by_a_wrong_port_is_told(ml: Fleet) -> None:
+def test_a_service_whose_port_leads_elsewhere_is_told_of_and_left_alone(ml: Fleet) -> None:
     ml.deploy("v1", "v2")
     wrong = front({"app": "fraud"})
     wrong["spec"]["ports"][0]["targetPort"] = 9000

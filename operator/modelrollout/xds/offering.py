@@ -46,7 +46,7 @@ class Known:
         has: the editions it said to have, by type.
         clusters: that it has for certain; None where that is not known.
         offered: the clusters of what was sent last.
-        first_seen: when a snapshot became the newest, by edition.
+        newest, newest_since: the newest edition, and when this Envoy first asked after it was.
     """
 
     sent: dict[str, Sent] = field(default_factory=dict)
@@ -152,13 +152,15 @@ def _note(known: Known, what: str, snapshot: Snapshot, *, now: float) -> None:
 
 def _in_order(known: Known, what: str, snapshot: Snapshot, *, now: float) -> float:
     """Seconds to wait: clusters come before the routes that need them, and go after them."""
-    left_s = known.newest_since + GRACE_S - now
-    if known.clusters is None:
+    left_s, routes = known.newest_since + GRACE_S - now, known.has.get("routes")
+    if routes is None or routes >= snapshot.edition:
+        # An Envoy that starts asks in the right order by itself.
         return 0.0
-    if what == "routes" and not snapshot.needed <= known.clusters:
-        return left_s
-    routes = known.has.get("routes")
-    is_old = routes is not None and routes < snapshot.edition
-    if what == "clusters" and is_old and not known.clusters <= snapshot.clusters:
-        return left_s if snapshot.needed <= known.clusters else 0.0
-    return 0.0
+    if known.clusters is None:
+        lacks = snapshot.needed & snapshot.fresh
+        return left_s if what == "routes" and lacks else 0.0
+    lacks = snapshot.needed - known.clusters
+    if what == "routes":
+        return left_s if lacks else 0.0
+    loses = known.clusters - snapshot.clusters
+    return left_s if what == "clusters" and loses and not lacks else 0.0

@@ -56,7 +56,10 @@ class Shelf:
         if place is None:
             return None
         if not place.is_rendered:
-            place.rendered = self._rendered(key, place.live) or _kept(place, place.live)
+            found = self._rendered(key, place.live)
+            place.rendered = (
+                snapshot.after(place.rendered, found) if found else _kept(place, place.live)
+            )
             place.is_rendered = True
         return place.rendered
 

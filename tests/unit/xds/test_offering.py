@@ -1,5 +1,7 @@
 """What one Envoy is answered: news at once, refusals later, nothing by a replica that is behind."""
 
+from dataclasses import replace
+
 from modelrollout.routing.router.edition import Edition
 from modelrollout.routing.router.snapshot import Snapshot
 from modelrollout.xds.offering import GRACE_S, Envoys, Offer
@@ -112,6 +114,15 @@ def test_one_cluster_for_another_locks_nobody_out() -> None:
     begun(envoys)
     assert not offered(envoys, "routes", 1, new).send
     assert offered(envoys, "clusters", 1, new).send
+
+
+def test_routes_wait_where_it_is_not_known_whether_an_envoy_has_a_new_cluster() -> None:
+    envoys = Envoys()
+    new = replace(snapshot(2, clusters="abc", needed="ac"), fresh=frozenset("c"))
+    held = offered(envoys, "routes", 1, new)
+    assert (held.send, held.look_again_s) == (False, GRACE_S)
+    assert offered(envoys, "routes", 1, new, now=GRACE_S).send
+    assert offered(Envoys(), "routes", 1, replace(new, fresh=frozenset())).send
 
 
 def test_envoys_do_not_know_of_each_other() -> None:

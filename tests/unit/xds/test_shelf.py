@@ -30,6 +30,20 @@ def test_what_is_stored_is_served() -> None:
     assert shelf.snapshot(KEY) is None
 
 
+def test_what_goes_lingers_for_one_edition() -> None:
+    shelf = Shelf()
+    found = []
+    for number, versions in enumerate((("v1", "v2"), ("v1", "v3"), ("v1", "v3"), ("v1",)), 1):
+        shelf.put(stored(sequence=number, versions=versions))
+        found.append(shelf.snapshot(KEY))
+    fresh = [sorted(name.split("-")[1][:2] for name in one.fresh) for one in found if one]
+    assert fresh == [[], ["v3"], [], []]
+    had = [{name.split("-")[1][:2] for name in one.clusters} for one in found if one]
+    assert had == [{"v1", "v2"}, {"v1", "v2", "v3"}, {"v1", "v3"}, {"v1", "v3"}]
+    served = [{one["name"] for one in shot.resources["clusters"]} for shot in found if shot]
+    assert [len(names) for names in served] == [2, 3, 2, 2]
+
+
 def test_a_spec_that_the_leader_has_not_seen_yet_is_not_settled() -> None:
     shelf, live = Shelf(), stored()
     live["metadata"]["generation"] = 2

@@ -1,7 +1,7 @@
 """All that the Envoys of a rollout may ask for, as a function of what is stored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from modelrollout.api.spec import ModelRolloutSpec
@@ -34,6 +34,9 @@ class Snapshot:
         resources: by the last word of their path.
         clusters: the names of all clusters.
         needed: the names of the clusters that the routes lead to.
+        fresh: the names of clusters that the edition before did not have.
+        lingering: the names of clusters that only the edition before has: its routes may be in
+            force a little longer.
     """
 
     edition: Edition
@@ -41,6 +44,8 @@ class Snapshot:
     resources: Mapping[str, Sequence[Json]]
     clusters: frozenset[str]
     needed: frozenset[str]
+    fresh: frozenset[str] = frozenset()
+    lingering: frozenset[str] = frozenset()
 
 
 def wanted(
@@ -136,4 +141,26 @@ def rendered(asked: Wanted, *, edition: Edition, is_settled: bool = True) -> Sna
         },
         clusters=frozenset(one["name"] for one in found),
         needed=frozenset(routes.cluster_of(asked, name) for name in asked.serving),
+    )
+
+
+def after(before: Snapshot | None, now: Snapshot) -> Snapshot:
+    """A snapshot that takes over from another: what that one led to stays for one edition more.
+
+    So a version can be exchanged for another without a moment in which routes lead nowhere.
+    """
+    if before is None:
+        return now
+    if before.edition == now.edition:
+        fresh, lingering = before.fresh, before.lingering - now.clusters
+    else:
+        fresh = now.clusters - before.clusters
+        lingering = before.clusters - before.lingering - now.clusters
+    kept = [one for one in before.resources["clusters"] if one["name"] in lingering]
+    return replace(
+        now,
+        resources={**now.resources, "clusters": [*now.resources["clusters"], *kept]},
+        clusters=now.clusters | lingering,
+        fresh=fresh,
+        lingering=lingering,
     )

@@ -2,13 +2,12 @@
 
 import json
 import time
-import urllib.request
 from typing import Any
 
 import pytest
 
 from modelrollout.api.spec import ModelRolloutSpec
-from modelrollout.routing import gateway_features, istio, providers
+from modelrollout.routing import gateway_features, providers
 from modelrollout.routing.contract import Desired, Reference, Rollout, Tee
 from tests.e2e import fleet, kubectl
 from tests.e2e.fleet import Fleet
@@ -131,15 +130,22 @@ def test_a_tee_copies_its_share_of_the_requests_and_no_answer(ml: Fleet, gateway
     assert ml.answered_by("v2") == pytest.approx(asked / 4, abs=4 * (asked * 3 / 16) ** 0.5)
 
 
-def test_a_preview_without_a_host_is_reached_by_a_header(ml: Fleet, gateway: str) -> None:
-    ml.deploy("v1", "v2")
-    ml.apply(*rendered(ml, preview="v2"))
-    with Load(gateway, ml.host):
-        request = urllib.request.Request(
-            f"{gateway}/predict", headers={"Host": ml.host, istio.PREVIEW_HEADER: "v2"}
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            assert json.load(answer)["model_version"] == "v2"
+def test_a_preview_is_reached_by_its_host_and_nobody_else_meets_it(ml: Fleet, gateway: str) -> None:
+    shown = f"preview-{ml.host}"
+    strategy = {"blueGreen": {"previewHost": shown, "approval": True}}
+    ml.serving(traffic=made(ml), strategy=strategy)
+    with Load(gateway, ml.host) as load:
+        ml.release("v2")
+        ml.phase("Waiting")
+        with Load(gateway, shown) as tester:
+            while not tester.answered:
+                time.sleep(0.05)
+        ml.release("v1")
+        ml.until(serves("v1"))
+    assert set(tester.answered) == {"v2"}
+    assert set(load.answered) == {"v1"}
+    assert load.failed == {}
+    ml.kubectl("wait", "virtualservice/fraud-preview", "--for=delete", "--timeout=20s")
 
 
 def routed() -> Json:

@@ -19,8 +19,6 @@ from modelrollout.routing.shapes import Shape
 Json = Mapping[str, Any]
 
 VIRTUAL_SERVICE: Final = Kind("networking.istio.io", "v1", "virtualservices", "VirtualService")
-PREVIEW_HEADER: Final = "x-modelrollout-preview"
-"""A request with the name of the candidate in this header reaches it, where no host is named."""
 
 
 class VirtualServices:
@@ -113,11 +111,11 @@ def _absent(reference: Reference) -> Reason:
 
 
 def _made(rollout: Rollout, service: Json) -> tuple[dict[str, int] | None, Reason | None]:
-    """The split of the VirtualService that the operator made: its last rule, behind a preview."""
+    """The split of the VirtualService that the operator made."""
     rules = _rules(service)
-    if not rules:
-        return None, marks.contradicts(service, "has no rule")
-    listed = SHAPE.backends(rules[-1][1])
+    if len(rules) != 1:
+        return None, marks.contradicts(service, f"has {len(rules)} rules instead of one")
+    listed = SHAPE.backends(rules[0][1])
     weights: dict[str, int] = {}
     for destination in listed:
         version, weight = _version_of(rollout, destination), _weight_of(destination, len(listed))
@@ -140,11 +138,7 @@ def _spec(rollout: Rollout, desired: Desired) -> dict[str, Any]:
     rule: dict[str, Any] = {"route": serving, "retries": {"attempts": 0}}
     if desired.tee is not None:
         rule["mirrors"] = [_mirror(rollout, desired.tee)]
-    rules = [rule]
-    if desired.preview and not rollout.spec.strategy.preview_host:
-        match = [{"headers": {PREVIEW_HEADER: {"exact": desired.preview}}}]
-        rules.insert(0, {"match": match, **_only(_version(rollout, desired.preview))})
-    return {**_where(rollout, _asked(rollout).hosts), "http": rules}
+    return {**_where(rollout, _asked(rollout).hosts), "http": [rule]}
 
 
 def _where(rollout: Rollout, hosts: Sequence[str]) -> dict[str, Any]:

@@ -226,7 +226,7 @@ def test_a_namesake_of_somebody_else_is_neither_written_nor_deleted(case: Case) 
     assert observed(case, theirs).problem.code is Code.ROUTE_MISSING
 
 
-HOSTLESS = ("service", "traefik", "traefik, own service", "istio")
+HOSTLESS = ("service", "traefik", "traefik, own service")
 
 
 @pytest.mark.parametrize("case", [CASES[name] for name in HOSTLESS], ids=HOSTLESS)
@@ -424,3 +424,12 @@ def test_a_mirror_of_the_users_own_stays_when_ours_comes_and_goes(tee: Tee, host
     live = moved(case, live, shares={"v1": PARTS})
     rule = live[reference(istio.VIRTUAL_SERVICE, "fraud")]["spec"]["http"][1]
     assert rule["mirrors"] == [there]
+
+
+def test_a_rule_that_others_put_before_ours_is_seen_and_taken_away() -> None:
+    case = CASES["istio"]
+    live = moved(case, {}, shares={"v1": PARTS})
+    (one,) = live
+    live[one]["spec"]["http"].insert(0, {"route": [destination("legacy", 1)]})
+    assert observed(case, live).problem.code is Code.SPLIT_CONTRADICTS
+    assert observed(case, moved(case, live, shares={"v1": PARTS})).shares == {"v1": PARTS}

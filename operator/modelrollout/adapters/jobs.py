@@ -14,7 +14,7 @@ from modelrollout.api.blue_green import SmokeTest
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain.observed import CheckSeen, JobState
 from modelrollout.domain.planned import Job
-from modelrollout.routing import generated
+from modelrollout.routing import ownership
 
 Json = Mapping[str, Any]
 
@@ -127,7 +127,7 @@ def _environment(job: Job, *, spec: ModelRolloutSpec, namespace: str) -> dict[st
 
 def _metadata(job: Job, given: Json, *, rollout: Json) -> dict[str, Any]:
     whose = rollout["metadata"]
-    labels = {generated.MANAGED_BY: generated.OURS, generated.ROLLOUT: whose["name"]}
+    labels = {ownership.MANAGED_BY: ownership.OURS, ownership.ROLLOUT: whose["name"]}
     return {
         "name": job.name,
         "namespace": whose["namespace"],

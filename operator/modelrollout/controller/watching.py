@@ -12,7 +12,7 @@ from modelrollout.adapters import informed, kinds
 from modelrollout.adapters.informed import Informed
 from modelrollout.controller.index import Index
 from modelrollout.controller.queue import Queue
-from modelrollout.routing import generated, providers
+from modelrollout.routing import generated, ownership, providers
 from modelrollout.routing.contract import Kind
 from modelrollout.xds.shelf import Shelf
 
@@ -115,7 +115,7 @@ def _router(queue: Queue, index: Index) -> Any:
 
     async def seen(namespace: str, event: Json, **_: object) -> None:
         labels = event["object"]["metadata"].get("labels") or {}
-        key = (namespace, labels.get(generated.ROLLOUT, ""))
+        key = (namespace, labels.get(ownership.ROLLOUT, ""))
         if not generated.is_generated(event["object"]):
             return
         if event["type"] == _DELETED:

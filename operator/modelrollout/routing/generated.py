@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from modelrollout.api.spec import GatewayAPI, Match, Timeouts
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import backends, gateway_features
+from modelrollout.routing import backends, gateway_features, ownership
 from modelrollout.routing.contract import Change, Desired, Reference, Rollout, Verb
 
 Json = Mapping[str, Any]
@@ -14,9 +14,6 @@ STABLE: Final = "modelrollout.dev/stable"
 UID: Final = "modelrollout.dev/uid"
 DECISION: Final = "modelrollout.dev/decision"
 PREVIEW: Final = "modelrollout.dev/preview"
-ROLLOUT: Final = "modelrollout.dev/rollout"
-MANAGED_BY: Final = "app.kubernetes.io/managed-by"
-OURS: Final = "modelrollout"
 _SHAPING: Final = frozenset(
     {
         *("filters", "sessionPersistence", "retry", "timeouts", "request", "backendRequest"),
@@ -86,7 +83,7 @@ def _contradicts(what: str) -> Reason:
 
 def is_generated(route: Json) -> bool:
     """Whether some rollout generated a route."""
-    return (route["metadata"].get("labels") or {}).get(MANAGED_BY) == OURS
+    return (route["metadata"].get("labels") or {}).get(ownership.MANAGED_BY) == ownership.OURS
 
 
 def is_of(rollout: Rollout, live: Json) -> bool:
@@ -141,7 +138,7 @@ def _body(rollout: Rollout, desired: Desired, target: Reference) -> dict[str, An
         "metadata": {
             "name": target.name,
             "namespace": target.namespace,
-            "labels": {MANAGED_BY: OURS, ROLLOUT: rollout.name},
+            "labels": {ownership.MANAGED_BY: ownership.OURS, ownership.ROLLOUT: rollout.name},
             "annotations": {
                 STABLE: desired.stable,
                 UID: rollout.uid,

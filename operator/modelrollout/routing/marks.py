@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import generated
+from modelrollout.routing import generated, ownership
 from modelrollout.routing.contract import Change, Desired, Reference, Rollout, Verb
 
 Json = Mapping[str, Any]
@@ -38,7 +38,7 @@ def applied(
         "metadata": {
             "name": target.name,
             "namespace": target.namespace,
-            "labels": {generated.MANAGED_BY: generated.OURS, generated.ROLLOUT: rollout.name},
+            "labels": {ownership.MANAGED_BY: ownership.OURS, ownership.ROLLOUT: rollout.name},
             "annotations": {
                 generated.STABLE: desired.stable,
                 generated.UID: rollout.uid,

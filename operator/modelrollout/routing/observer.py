@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from modelrollout.api import scalars
 from modelrollout.domain.planned import Observing
-from modelrollout.routing import generated
+from modelrollout.routing import ownership
 from modelrollout.routing.contract import Kind, Reference, Rollout
 
 Json = dict[str, Any]
@@ -174,8 +174,8 @@ def labels(rollout: Rollout) -> dict[str, str]:
     """What every object of an observer carries."""
     return {
         **selector(rollout),
-        generated.MANAGED_BY: generated.OURS,
-        generated.ROLLOUT: rollout.name,
+        ownership.MANAGED_BY: ownership.OURS,
+        ownership.ROLLOUT: rollout.name,
     }
 
 

@@ -15,6 +15,7 @@ from modelrollout.routing import (
     generated,
     istio,
     observer,
+    ownership,
     providers,
     service_switch,
     traefik,
@@ -369,7 +370,7 @@ def sums(body: Json) -> list[int]:
 def test_the_marks_of_what_is_made_name_rollout_and_decision() -> None:
     for name in ("gatewayAPI", "traefik", "istio"):
         (made,) = moved(CASES[name], {}, shares={"v1": PARTS}).values()
-        assert made["metadata"]["labels"][generated.ROLLOUT] == "fraud"
+        assert made["metadata"]["labels"][ownership.ROLLOUT] == "fraud"
         assert made["metadata"]["annotations"][generated.DECISION] == "3"
         assert observed(CASES[name], moved(CASES[name], {}, shares={"v1": PARTS})).recorded_stable
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from modelrollout.routing import generated
+from modelrollout.routing import ownership
 from modelrollout.routing.contract import Kind, Reference, Rollout
 
 DEPLOYMENT: Final = Kind("apps", "v1", "deployments", "Deployment")
@@ -46,6 +46,6 @@ def labels(rollout: Rollout) -> dict[str, str]:
     """What every object of a router carries."""
     return {
         **selector(rollout),
-        generated.MANAGED_BY: generated.OURS,
-        generated.ROLLOUT: rollout.name,
+        ownership.MANAGED_BY: ownership.OURS,
+        ownership.ROLLOUT: rollout.name,
     }

@@ -89,7 +89,7 @@ def is_generated(route: Json) -> bool:
 def is_of(rollout: Rollout, live: Json) -> bool:
     """Whether a route was generated for this rollout."""
     labels = live["metadata"].get("labels") or {}
-    return is_generated(live) and labels.get(ROLLOUT) == rollout.name
+    return is_generated(live) and labels.get(ownership.ROLLOUT) == rollout.name
 
 
 def holds(live: Json, body: Json) -> bool:

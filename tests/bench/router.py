@@ -173,11 +173,12 @@ async def cost(plane: Plane, figures: Figures, envoy: Envoy) -> None:
     await asyncio.sleep(1)
     script = plane.folder / "users.lua"
     script.write_text(_USERS)
-    for _ in range(ROUNDS):
-        for url, busy, calm in (
-            (f"http://127.0.0.1:{plain}", figures.plain, figures.calm_plain),
-            (envoy.url, figures.ours, figures.calm_ours),
-        ):
+    both = [
+        (f"http://127.0.0.1:{plain}", figures.plain, figures.calm_plain),
+        (envoy.url, figures.ours, figures.calm_ours),
+    ]
+    for number in range(ROUNDS):
+        for url, busy, calm in both if number % 2 else reversed(both):
             process = plain_process if url.endswith(str(plain)) else envoy.process
             busy.append(await _costing(process.pid, wrk(url, script, connections=32)))
             calm.append(await wrk(url, script, connections=1))
@@ -312,7 +313,8 @@ def page(figures: Figures) -> str:
     return f"""# The router, measured
 
 By `python -m tests.bench.router`, one run; {os.cpu_count()} cores. Envoy under test alone on one core, clients
-and backend on another; {ROUNDS} rounds of {ROUND_S} s each, in turns. Ratios are the medians of rounds.
+and backend on another; {ROUNDS} rounds of {ROUND_S} s each, in turns, each of both first in turn. Ratios are the
+medians of rounds. Other work ran on the machine: ratios and CPU per request say something, rates do not.
 
 | | requests/s, 32 connections | CPU per request, us | p50, ms, 1 connection | p99, ms, 1 connection | failed |
 |---|---|---|---|---|---|

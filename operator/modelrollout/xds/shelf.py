@@ -40,7 +40,7 @@ class Shelf:
         metadata = live["metadata"]
         place = self._places.setdefault((metadata["namespace"], metadata["name"]), _Place())
         stamp = _stamp(live)
-        if stamp == place.stamp:
+        if stamp == place.stamp or _is_older(live, place.live):
             return
         place.live, place.stamp, place.is_rendered = live, stamp, False
         _wake(place)
@@ -92,6 +92,14 @@ def _wake(place: _Place) -> None:
 def _kept(place: _Place, live: Json | None) -> Snapshot | None:
     """The last good one, where what is stored now cannot be served: an Envoy may start any time."""
     return place.rendered if live is not None else None
+
+
+def _is_older(live: Json, known: Json | None) -> bool:
+    """Whether a watch brings what was overtaken by a write of our own."""
+    if known is None or live["metadata"].get("uid") != known["metadata"].get("uid"):
+        return False
+    new, old = (str(one["metadata"].get("resourceVersion", "")) for one in (live, known))
+    return new.isdigit() and old.isdigit() and int(new) < int(old)
 
 
 def _stamp(live: Json) -> tuple[object, ...]:

@@ -30,6 +30,21 @@ def test_what_is_stored_is_served() -> None:
     assert shelf.snapshot(KEY) is None
 
 
+def test_a_watch_that_lags_behind_a_write_undoes_nothing() -> None:
+    shelf, new, old = Shelf(), stored(sequence=3), stored(sequence=2)
+    new["metadata"]["resourceVersion"], old["metadata"]["resourceVersion"] = "100", "99"
+    shelf.put(new)
+    shelf.put(old)
+    found = shelf.snapshot(KEY)
+    assert found is not None
+    assert found.edition.sequence == 3
+    old["metadata"]["uid"] = "uid-of-another"
+    shelf.put(old)
+    found = shelf.snapshot(KEY)
+    assert found is not None
+    assert found.edition.sequence == 2
+
+
 def test_what_goes_lingers_for_one_edition() -> None:
     shelf = Shelf()
     found = []

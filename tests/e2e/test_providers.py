@@ -264,3 +264,17 @@ def test_series_by_service_of_a_pool_are_refused_with_what_to_write(ml: Fleet) -
     ml.rollout(versions=pooled("v1", "v2"))
     ml.until(lambda s: fleet.condition(s, "Accepted").get("status") == "False", timeout_s=15)
     assert "arm: {kind: Pods}" in ml.condition("Accepted")["message"]
+
+
+def test_a_provider_whose_kinds_are_not_installed_is_named(ml: Fleet) -> None:
+    """Istio's are not, in this cluster."""
+    ml.deploy("v1", "v2")
+    ml.rollout(traffic={"istio": {"hosts": [ml.host]}}, strategy=CANARY)
+    ml.until(
+        lambda s: fleet.condition(s, "TrafficProgrammed").get("reason") == "Unsupported",
+        timeout_s=15,
+    )
+    told = ml.condition("TrafficProgrammed")["message"]
+    assert "VirtualService (networking.istio.io/v1)" in told
+    assert "not installed" in told
+    assert "stable" not in ml.status()

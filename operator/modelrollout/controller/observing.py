@@ -11,6 +11,7 @@ from modelrollout import metrics
 from modelrollout.adapters import history, jobs, kinds, scaling, versions
 from modelrollout.adapters.apiserver import ApiError, Apiserver, path_to
 from modelrollout.adapters.informed import Informed
+from modelrollout.adapters.installed import Installed
 from modelrollout.adapters.observers import Observers
 from modelrollout.adapters.prometheus import Sources
 from modelrollout.adapters.versions import Sighting
@@ -21,7 +22,14 @@ from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.controller.queue import Key
 from modelrollout.controller.routers import Routers
 from modelrollout.domain import distributions, holding, looking
-from modelrollout.domain.observed import AutoscalerSeen, CheckSeen, Distribution, Look, Observed
+from modelrollout.domain.observed import (
+    AutoscalerSeen,
+    CheckSeen,
+    Distribution,
+    Look,
+    Observed,
+    TrafficSeen,
+)
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import contract, providers
 from modelrollout.routing.contract import Reference, Site
@@ -102,7 +110,7 @@ class Observer:
         self._apiserver, self._sources, self._informed = apiserver, sources, informed
         self._namespaces, self._verified = namespaces, verified_intents
         self._routers, self._may_hold = routers, may_hold
-        self._observers = observers
+        self._observers, self._installed = observers, Installed(apiserver)
         self._routes: tuple[float, list[Json]] = (-math.inf, [])
         self._routes_changed_at = 0.0
         self._reading_routes = asyncio.Lock()
@@ -120,13 +128,15 @@ class Observer:
         sightings, routes, others = await asyncio.gather(
             self._versions(subject), self._live(subject), self._others(subject)
         )
-        provider = providers.chosen(subject.spec)
+        traffic = await self._uninstalled(subject, routes) or providers.chosen(subject.spec).read(
+            subject.rollout, routes, others=others
+        )
         scrape_interval_s = self._scrape_interval_s(subject.spec)
         look = await self._look(subject, sightings, now=now, scrape_interval_s=scrape_interval_s)
         observed = replace(
             self.outline(subject.live),
             versions={name: sighting.seen for name, sighting in sightings.items()},
-            traffic=provider.read(subject.rollout, routes, others=others),
+            traffic=traffic,
             look=look,
             noise=await self._noise(subject, sightings, look),
             distributions=await self._distributions(subject, sightings, look),
@@ -187,6 +197,22 @@ class Observer:
             if route is not None
         }
         return {**objects, **answers, **await self._facts(subject, objects)}
+
+    async def _uninstalled(
+        self, subject: Subject, live: Mapping[Reference, Json]
+    ) -> TrafficSeen | None:
+        """What is seen where a kind of the provider's does not exist in this cluster."""
+        provider = providers.chosen(subject.spec)
+        absent = {one.kind for one in provider.needs(subject.rollout) if one not in live}
+        kind = await self._installed.first_missing(absent)
+        if kind is None:
+            return None
+        sentence = (
+            f"spec.traffic.{provider.name} needs the kind {kind.kind} "
+            f"({kind.group}/{kind.version}), which is not installed in this cluster: install its "
+            "resource definitions and restart the operator, or use another provider"
+        )
+        return TrafficSeen(problem=Reason(Code.UNSUPPORTED, sentence), blocking=True)
 
     async def _facts(
         self, subject: Subject, live: Mapping[Reference, Json]

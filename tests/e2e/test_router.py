@@ -98,6 +98,8 @@ def test_a_healthy_candidate_is_promoted_through_the_router(ml: Fleet) -> None:
         ml.release("v2")
         found = ml.until(lambda s: s["phase"] == "Serving" and s["stable"]["name"] == "v2")
         ml.ready()
+        ml.until(confirmed({"v2": 10_000}))
+        time.sleep(1)
 
     assert load.failed == {}, summary(found)
     assert set(load.codes) == {200}

@@ -66,7 +66,8 @@ def test_a_service_is_switched_to_the_new_version_and_back(ml: Fleet, cluster: C
     before = kubectl.get("service", "fraud", namespace=ml.namespace)
     with Load(cluster.gateway_url, ml.host) as load:
         ml.release("v2")
-        ml.until(lambda s: s.get("phase") == "Baking")
+        # A decision is stored before it is carried out, and confirmed when it has been seen.
+        ml.until(lambda s: s.get("phase") == "Baking" and bool(s["decision"].get("confirmedAt")))
         assert selector(ml) == pods("v2")
         ml.until(serves("v2"))
         ml.release("v1")

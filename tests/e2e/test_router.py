@@ -278,3 +278,17 @@ def test_a_service_whose_port_leads_elsewhere_is_told_of_and_left_alone(ml: Flee
     found = ml.until(lambda s: condition(s, "TrafficProgrammed").get("status") == "False")
     assert "write `router: {port: 9000}`" in json.dumps(found["status"]["conditions"])
     assert selected(ml) == {"app": "fraud"}
+
+
+def test_a_preview_is_a_host_of_the_router_and_nobody_else_meets_it(ml: Fleet) -> None:
+    green = {"blueGreen": {"previewHost": "preview.example.com", "approval": True}}
+    ml.serving(traffic={"router": {}}, strategy=green)
+    with Load(url(ml), ml.host) as load:
+        ml.release("v2")
+        ml.until(lambda s: s["decision"].get("preview") == "v2" and "confirmedAt" in s["decision"])
+        with Load(url(ml), "preview.example.com", rate=20) as shown:
+            time.sleep(2)
+    assert set(shown.answered) == {"v2"}
+    assert set(load.answered) == {"v1"}
+    assert load.failed == {}
+    assert shown.failed == {}

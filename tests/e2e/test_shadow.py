@@ -3,12 +3,16 @@
 import json
 from typing import Any
 
+import yaml
+
+from modelrollout.api import crd
 from tests.cluster.handle import Cluster
 from tests.e2e.fleet import Fleet, condition, summary
 from tests.e2e.load import Load
 
 Json = dict[str, Any]
 
+EXAMPLES = crd.CHECKOUT / "examples"
 COMPARED: Json = {
     "sample": 50,
     "duration": "8s",
@@ -107,3 +111,46 @@ def test_a_gateway_that_cannot_copy_requests_is_named(ml: Fleet) -> None:
     found = ml.until(lambda s: condition(s, "Ready").get("reason") == "Unsupported")
     assert "cannot copy requests" in condition(found["status"], "Ready")["message"]
     assert "spec.traffic.router" in condition(found["status"], "Ready")["message"]
+
+
+def example(name: str) -> Json:
+    """The spec of an example, in short, and for models that speak another protocol."""
+    text = (EXAMPLES / name / "rollout.yaml").read_text(encoding="utf-8")
+    spec: Json = yaml.safe_load(text)["spec"]
+    strategy = spec["strategy"]
+    for asked in [
+        strategy.get("shadow"),
+        *(one.get("shadow") for one in strategy.get("steps", ())),
+    ]:
+        if asked is not None:
+            own = ("duration", "protocol", "task", "paths")
+            asked.update({name: COMPARED[name] for name in own}, sample=50)
+    for step in strategy.get("steps", ()):
+        if "weight" in step:
+            step["minDuration"] = "4s"
+    spec["analysis"] |= {"interval": "4s", "warmUp": "2s"}
+    return spec
+
+
+def test_the_example_of_a_shadow_is_executed(ml: Fleet) -> None:
+    ml.deploy("v1", "v2")
+    ml.rollout(**example("08-shadow"))
+    with Load(url(ml), ml.host, body={"x": 1}) as load:
+        found = ml.until(lambda s: condition(s, "Ready").get("reason") == "ShadowReported")
+    assert load.failed == {}
+    assert set(load.answered) == {"v1"}
+    assert "100.00% of" in found["status"]["shadow"]["message"]
+
+
+def test_the_example_of_a_shadow_before_a_canary_is_executed(ml: Fleet) -> None:
+    spec = example("10-shadow-then-canary")
+    spec["strategy"]["steps"][0]["shadow"] |= {"noise": {"mode": "Paired", "share": "100%"}}
+    spec["analysis"] = {"interval": "4s", "warmUp": "2s"}
+    ml.deploy("v1", "v2")
+    ml.rollout(**spec | {"target": "v1"})
+    ml.ready()
+    with Load(url(ml), ml.host, body={"x": 1}) as load:
+        ml.release("v2")
+        found = ml.until(lambda s: s.get("weight") == "5%", timeout_s=60)
+        assert found["status"]["shadow"]["counted"]["neither"] > 100
+    assert load.failed == {}

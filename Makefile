@@ -43,7 +43,7 @@ test-unit: $(VENV)/tests.stamp ## pure code and whole rollouts on virtual time
 	@$(PY) -m pytest tests/unit tests/stories -m "not long" -n 2 -q
 
 test-cluster: $(VENV)/tests.stamp ## end to end on a real control plane with real traffic
-	@$(PY) -m tests.cluster run --image mlserver --image observer -- $(abspath $(PY)) -m pytest tests/cluster/selftest tests/dataplane tests/e2e -m "not long" -n 4 --dist loadgroup -q
+	@$(PY) -m tests.cluster run --image mlserver --image observer -- $(abspath $(PY)) -m pytest tests/cluster/selftest tests/dataplane tests/shadow tests/e2e -m "not long" -n 4 --dist loadgroup -q
 
 test-istio: $(VENV)/tests.stamp ## the istio provider on Istio's own control plane (built once: a quarter of an hour)
 	@$(PY) -m tests.istio
@@ -51,7 +51,7 @@ test-istio: $(VENV)/tests.stamp ## the istio provider on Istio's own control pla
 
 test-all: test-unit $(VENV)/tests.stamp ## what takes longer, too
 	@$(PY) -m pytest tests/unit tests/stories -m long -n 2 -q
-	@$(PY) -m tests.cluster run --image mlserver --image observer -- $(abspath $(PY)) -m pytest tests/cluster/selftest tests/dataplane tests/e2e -n 4 --dist loadgroup -q
+	@$(PY) -m tests.cluster run --image mlserver --image observer -- $(abspath $(PY)) -m pytest tests/cluster/selftest tests/dataplane tests/shadow tests/e2e -n 4 --dist loadgroup -q
 
 check: $(VENV)/tests.stamp ## style, types, arrows between the rooms, generated files
 	$(PY) -m ruff check .

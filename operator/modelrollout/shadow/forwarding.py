@@ -3,6 +3,7 @@
 The core is fed by fronts, which send the copy.
 """
 
+import functools
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -77,6 +78,7 @@ def headers(
     return [*kept, ("accept-encoding", "gzip"), (ROLE, role)]
 
 
+@functools.lru_cache(maxsize=1024)
 def is_credential(name: str) -> bool:
     """Whether a header of this name, in lower case, is taken for a credential."""
     return any(word in name for word in _CREDENTIALS)

@@ -10,8 +10,7 @@ from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain.planned import Observing
 from modelrollout.routing import observer, tees
 from modelrollout.routing.contract import Rollout, Tee
-from modelrollout.shadow import declaring
-from modelrollout.shadow.serving import config
+from modelrollout.shadow.serving import config, declaring
 
 SPEC = ModelRolloutSpec.model_validate(
     {

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from modelrollout.shadow import declaring, examples, redacting
+from modelrollout.shadow import examples, redacting
 from modelrollout.shadow.serving import (
     asking,
     budget,
     comparing,
     config,
+    declaring,
     ext_proc,
     ledger,
     mirror,

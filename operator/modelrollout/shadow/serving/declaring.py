@@ -1,6 +1,6 @@
 """From what was declared to what compares: protocols and tasks built from their parts.
 
-The one place where the words of the resource meet the core's. The core is fed by fronts.
+The one place where the words of the resource meet the core's.
 """
 
 from collections.abc import Iterable

@@ -105,7 +105,7 @@ def _take_in(turn: Pass, wanted: _Wanted) -> None:
     passed_s = min(max(gap_s, 0.0), 1.5 * interval_s) if runs else 0.0
     _put(turn, clock_at=turn.now, clock_s=shadow.clock_s + passed_s)
     if seen.totals is not None:
-        _put(turn, seen=dict(seen.totals), counted=added(shadow, seen.totals))
+        _put(turn, seen={**shadow.seen, **seen.totals}, counted=added(shadow, seen.totals))
     if not wanted.is_step:
         _report(turn, wanted)
 

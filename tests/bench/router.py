@@ -149,7 +149,8 @@ async def _plain(plane: Plane, name: str, config: Any, core: str) -> asyncio.sub
     path = plane.folder / f"{name}.json"
     path.write_text(json.dumps(config))
     process = await envoys.start(path, plane.folder / f"{name}.log")
-    os.sched_setaffinity(process.pid, {int(core)})
+    await asyncio.sleep(0.5)
+    _pin(process.pid, int(core))
 
     async def end() -> None:
         process.kill()
@@ -157,6 +158,12 @@ async def _plain(plane: Plane, name: str, config: Any, core: str) -> asyncio.sub
 
     plane.stack.push_async_callback(end)
     return process
+
+
+def _pin(pid: int, core: int) -> None:
+    """All threads of a process to one core: the mask of a process is that of its first thread."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})
 
 
 async def cost(plane: Plane, figures: Figures, envoy: Envoy) -> None:
@@ -169,7 +176,7 @@ async def cost(plane: Plane, figures: Figures, envoy: Envoy) -> None:
     plain_process = await _plain(plane, "plain", static(plain, route, [to(backend)]), "0")
     plane.shelf.ports = dict.fromkeys(plane.shelf.ports, backend)
     plane.store({"v1": 5_000, "v2": 5_000}, sequence=2, router=STICKY)
-    os.sched_setaffinity(envoy.process.pid, {0})
+    _pin(envoy.process.pid, 0)
     await asyncio.sleep(1)
     script = plane.folder / "users.lua"
     script.write_text(_USERS)

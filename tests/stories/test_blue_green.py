@@ -314,3 +314,30 @@ def test_a_smoke_test_is_never_made_again_while_a_way_back_is_barred() -> None:
     world.run(60.0)
     assert world.status.phase == "Waiting"
     assert not world.jobs
+
+
+def test_a_step_that_an_edit_makes_a_smoke_test_gets_its_job() -> None:
+    world = released(approval=None)
+    world.preview_obeys = False
+    world.run(60.0)
+    assert world.status.step == "1/2"
+    world.edit(strategy={"blueGreen": {"smokeTest": {"cronJob": "fraud-smoke", "timeout": "5m"}}})
+    world.phase("Baking")
+    assert len(world.jobs) == 1
+
+
+@pytest.mark.parametrize("old", [JobState.FAILED, JobState.SUCCEEDED, JobState.RUNNING])
+def test_another_template_in_mid_test_is_a_test_of_its_own(old: JobState) -> None:
+    world = at_the_test(approval=None)
+    world.jobs = dict.fromkeys(world.jobs, old)
+    world.edit(
+        strategy={
+            "blueGreen": WHOLE
+            | {"approval": False, "smokeTest": {"cronJob": "other-smoke", "timeout": "5m"}}
+        }
+    )
+    world.run(60.0)
+    assert [name.rpartition("-")[0] for name in world.jobs] == ["fraud-smoke", "other-smoke"]
+    assert world.status.phase == "Waiting"
+    world.jobs = dict.fromkeys(world.jobs, JobState.SUCCEEDED)
+    world.phase("Baking")

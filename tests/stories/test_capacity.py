@@ -230,3 +230,18 @@ def test_the_next_rollout_holds_its_own_stable() -> None:
     world.run(60.0)
     assert minimum(world) == 1
     assert minimum(world, "v2") == 2
+
+
+def test_a_parked_version_comes_back_for_a_shadow() -> None:
+    world = parked()
+    world.edit(
+        strategy={
+            "shadow": {
+                "version": "v1",
+                "protocol": {"openInference": {"outputs": ["label"]}},
+                "task": {"classification": {}},
+            }
+        }
+    )
+    world.run(10.0)
+    assert world.versions["v1"].wanted == 2

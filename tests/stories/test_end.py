@@ -1,6 +1,6 @@
 """SEMANTICS, rows 44 to 48: how a rollout goes away without a failed request."""
 
-from tests.stories.world import at_rest, spec
+from tests.stories.world import World, at_rest, spec
 
 
 def test_row_44_deleted_in_mid_rollout_traffic_to_stable_first() -> None:
@@ -116,3 +116,13 @@ def test_the_rows_of_a_promotion_are_those_that_it_was_decided_by() -> None:
 
     (row,) = world.status.metrics
     assert row.verdict in {"NotWorse", "Better"}, row.message
+
+
+def test_deleted_before_any_version_served() -> None:
+    world = World()
+    world.versions["v1"].exists = False
+    world.settle()
+    world.deleting = True
+    world.run(10)
+    assert world.gone
+    assert world.transcript[-1].endswith("deleted before any version served: nothing is moved")

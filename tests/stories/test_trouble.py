@@ -383,3 +383,14 @@ def test_no_step_advances_before_a_look_at_its_weight() -> None:
 
     assert list(looks) == [0, 1, 5, 25, 50, 95]
     assert [looks[share] for share in (5, 25, 50)] == [1, 2, 3]
+
+
+def test_row_42_time_counts_on_after_the_clock_was_set_back() -> None:
+    world = at_share(25)
+    world.run(40)
+    assert world.status.rollout is not None
+    before = world.status.rollout.step_clock_s
+    world.now -= 3600
+    world.run(70)
+    assert world.status.rollout is not None
+    assert world.status.rollout.step_clock_s >= before + 30

@@ -5,6 +5,7 @@ before it is made, so that no crash and no second replica ever makes another. A 
 did not end in time, takes the candidate back; nobody has met it by then.
 """
 
+from dataclasses import replace
 from hashlib import sha256
 
 from modelrollout.api import scalars
@@ -24,13 +25,29 @@ def begin(turn: Pass, step: CheckStep) -> None:
     number = turn.rollout.checks + 1
     key = f"{turn.observed.uid}/{turn.rollout.id}/{number}"
     unique = sha256(key.encode()).hexdigest()[:10]
-    name = f"{step.cron_job[:_LONGEST_NAME].rstrip('-.')}-{unique}"
-    turn.put_rollout(checks=number, check=Check(job=name))
+    turn.put_rollout(checks=number, check=Check(job=f"{_stem(step)}-{unique}"))
+    # What was seen is of another Job, if of any.
+    turn.observed = replace(turn.observed, check=CheckSeen(_seen(turn).problem))
+
+
+def _stem(step: CheckStep) -> str:
+    return step.cron_job[:_LONGEST_NAME].rstrip("-.")
+
+
+def _is_of(check: Check, step: CheckStep) -> bool:
+    return check.job.rpartition("-")[0] == _stem(step)
 
 
 def note(turn: Pass) -> None:
-    """Remembers that the Job was there: from then on it is never made again."""
-    check = turn.rollout.check
+    """Remembers that the Job was there: from then on it is never made again.
+
+    A step that an edit has made a smoke test, or that of another template, begins here.
+    """
+    step, check = turn.step(), turn.rollout.check
+    if isinstance(step, CheckStep) and (check is None or not _is_of(check, step)):
+        turn.put_rollout(step_clock_s=0.0)
+        begin(turn, step)
+        return
     if check is not None and not check.seen and _seen(turn).state is not JobState.ABSENT:
         turn.put_rollout(check=check.model_copy(update={"seen": True}))
 

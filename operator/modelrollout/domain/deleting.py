@@ -20,7 +20,7 @@ def terminate(turn: Pass) -> Plan:
     if turn.phase is not Phase.TERMINATING:
         turn.move(Trigger.DELETE)
         turn.put(phase=Phase.TERMINATING.value, message="traffic returns to stable", previous=None)
-        turn.tell(Code.DELETING, f"deleted: traffic returns to {turn.status.stable}")
+        turn.tell(Code.DELETING, _told(turn.status))
         turn.put(decision=_returned(turn.now, turn.status))
     gone = _may_go(turn.now, turn.status, turn.observed) and _let_go(turn)
     turn.put(held=[] if holding.is_at_rest(turn) else turn.status.held)
@@ -38,6 +38,12 @@ def terminate(turn: Pass) -> Plan:
         moves=tuple(turn.moves),
         wake_at=turn.now + _POLL_S,
     )
+
+
+def _told(status: ModelRolloutStatus) -> str:
+    if status.stable is None:
+        return "deleted before any version served: nothing is moved"
+    return f"deleted: traffic returns to {status.stable}"
 
 
 def unreadable(now: float, status: ModelRolloutStatus, reason: Reason, observed: Observed) -> Plan:

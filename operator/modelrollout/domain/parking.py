@@ -94,7 +94,13 @@ def _has_a_part(turn: Pass, name: str) -> bool:
         or any(one is not None and one.name == name for one in roles)
         or status.decision.shares.get(name, 0) > 0
         or _is_arm(turn, name)
+        or _is_shadowed(turn, name)
     )
+
+
+def _is_shadowed(turn: Pass, name: str) -> bool:
+    asked = turn.spec.strategy.shadow
+    return asked is not None and asked.version == name
 
 
 def _is_arm(turn: Pass, name: str) -> bool:

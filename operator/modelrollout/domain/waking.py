@@ -63,6 +63,8 @@ def is_news(turn: Pass, before: ModelRolloutStatus) -> bool:
     ticks = after.rollout.clock_at != before.rollout.clock_at
     if ticks and turn.now >= beat(before, interval_s=turn.spec.analysis.interval):
         return True
+    if turn.now < before.rollout.clock_at:
+        return True  # the clock was set back: until it is written anew, no time would count
     clocks = ("clock_at", "clock_s", "step_clock_s")
     same = {name: getattr(before.rollout, name) for name in clocks}
     changes: dict[str, object] = {"rollout": after.rollout.model_copy(update=same)}

@@ -154,7 +154,7 @@ def _programmed(turn: Pass) -> tuple[Truth, Reason]:
         return ("False", problem) if problem else ("Unknown", _fine(Code.NOT_PROGRAMMED))
     trouble = programming.trouble(turn)
     if trouble is None:
-        return "True", _fine(Code.PROGRAMMED, "every parent accepts the route as decided")
+        return "True", _fine(Code.PROGRAMMED, programming.told(turn.status.decision.shares))
     return "False", trouble
 
 

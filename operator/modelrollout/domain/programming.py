@@ -1,4 +1,4 @@
-"""Whether the routes follow the decision, and who else writes to them."""
+"""Whether traffic follows the decision, and who else changes it; the same for every provider."""
 
 from collections.abc import Mapping
 
@@ -60,7 +60,7 @@ def _put_back(turn: Pass) -> None:
     recent = old is not None and turn.now - old.last_at < FIGHT_WITHIN_S
     times = old.times + 1 if old is not None and recent else 1
     turn.put(writer=Writer(name=name, times=times, last_at=turn.now))
-    found = ", ".join(f"{k} {scalars.percent(v)}" for k, v in (seen.shares or {}).items())
+    found = _listed(seen.shares or {})
     fights = times >= FIGHT_AFTER
     turn.tell(
         Code.CONFLICTING_WRITER if fights else Code.WEIGHTS_PUT_BACK,
@@ -68,6 +68,19 @@ def _put_back(turn: Pass) -> None:
         + (f" ({times} times by now: stop that writer, or name routes it leaves alone)" * fights),
         warning=True,
     )
+
+
+def told(shares: Mapping[str, int]) -> str:
+    """That traffic is as decided, in words that hold for every provider.
+
+    Args:
+        shares: parts of ten thousand per version, as decided.
+    """
+    return f"requests go as decided: {_listed({k: v for k, v in shares.items() if v > 0})}"
+
+
+def _listed(shares: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {scalars.percent(parts)}" for name, parts in shares.items())
 
 
 def fight(turn: Pass) -> Reason | None:
@@ -90,9 +103,9 @@ def trouble(turn: Pass) -> Reason | None:
     if seen.problem is not None:
         return seen.problem
     if not seen.exists:
-        return Reason(Code.NOT_PROGRAMMED, "the route has not been written yet")
+        return Reason(Code.NOT_PROGRAMMED, "nothing sends requests to the versions yet")
     if not seen.programmed:
-        return Reason(Code.NOT_PROGRAMMED, "the gateway has not accepted the route yet")
+        return Reason(Code.NOT_PROGRAMMED, "the split is written and not in force yet")
     if not agrees(seen.shares, turn.status.decision.shares):
-        return Reason(Code.NOT_PROGRAMMED, "the route does not have the decided weights yet")
+        return Reason(Code.NOT_PROGRAMMED, "requests are not split as decided yet")
     return previewing.trouble(turn)

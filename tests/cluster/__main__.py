@@ -19,6 +19,9 @@ def main() -> int:
     try:
         if arguments.action == "run" and (there := foreign.named(os.environ)) is not None:
             return foreign.run(there, _stripped(arguments.command))
+        if hidden := layout.hidden():
+            progress.say(hidden)
+            return 1
         binaries.ensure()
         for name in arguments.image:
             environments.ensure(name)

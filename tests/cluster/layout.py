@@ -1,12 +1,31 @@
 """Where things lie: the checkout, the user's cache, and the folder of one running cluster."""
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(__file__).resolve().parent
 LAST_LOGS = CHECKOUT / ".local" / "cluster-logs"  # of the last run that did not succeed
+PRIVATE = ("/tmp", "/run", "/dev/shm")
+"""Folders of which every pod has its own."""
+
+
+def hidden(*, checkout: Path = CHECKOUT, environment: Path = Path(sys.prefix)) -> str:
+    """Why pods could not run what is in this checkout, in a sentence; "" when they can."""
+    for what, path in (
+        ("checkout", checkout),
+        ("Python environment", environment.resolve()),
+        ("cache", cache_dir().resolve()),
+    ):
+        for folder in PRIVATE:
+            if path.is_relative_to(folder):
+                return (
+                    f"the {what} lies in {path}, but every pod of the local cluster has a {folder} "
+                    "of its own and would not see it: move it elsewhere, such as to your home folder"
+                )
+    return ""
 
 
 def cache_dir() -> Path:

@@ -17,8 +17,6 @@ from pathlib import Path
 from tests.cluster import layout
 from tests.cluster.agent import boot
 
-_PRIVATE = ("/tmp", "/run", "/dev/shm")
-
 
 class StartError(Exception):
     """The command could not be started; the message says why."""
@@ -151,7 +149,7 @@ def _spec(plan: Plan, root: Path) -> str:
             "cwd": plan.cwd,
             "hostname": plan.hostname,
             "root": str(root),
-            "private": _PRIVATE,
+            "private": layout.PRIVATE,
             "kept": sorted(map(str, kept)),
             "mounts": [
                 {"source": str(m.source), "target": m.target, "read_only": m.read_only}

@@ -16,13 +16,14 @@ _POLL_S = 2.0
 
 def terminate(turn: Pass) -> Plan:
     """The plan for a rollout whose spec can be read."""
-    before = turn.status
+    before, copies = turn.status, bool(turn.status.decision.tee)
     if turn.phase is not Phase.TERMINATING:
         turn.move(Trigger.DELETE)
         turn.put(phase=Phase.TERMINATING.value, message="traffic returns to stable", previous=None)
         turn.tell(Code.DELETING, _told(turn.status))
         turn.put(decision=_returned(turn.now, turn.status))
-    gone = _may_go(turn.now, turn.status, turn.observed) and _let_go(turn)
+    # A route that still copies requests is written once more: nobody would do so afterwards.
+    gone = not copies and _may_go(turn.now, turn.status, turn.observed) and _let_go(turn)
     turn.put(held=[] if holding.is_at_rest(turn) else turn.status.held)
     conditions.renew(turn)
     decision, stable = turn.status.decision, turn.status.stable
@@ -69,7 +70,7 @@ def _returned(now: float, status: ModelRolloutStatus) -> Decision:
     if status.stable is None:
         return old.model_copy(update={"at": now})
     shares = {status.stable.name: scalars.PARTS}
-    if shares == old.shares and not old.preview:
+    if shares == old.shares and not old.preview and not old.tee:
         return old.model_copy(update={"at": now})
     return Decision(sequence=old.sequence + 1, shares=shares, at=now)
 

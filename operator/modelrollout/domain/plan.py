@@ -150,7 +150,7 @@ def _finalizer(turn: Pass) -> bool:
     decision = turn.status.decision
     returning = decision.confirmed_at is None and decision.sequence > 1
     under_way = turn.status.rollout is not None or turn.phase is Phase.TESTING
-    is_busy = under_way or returning or bool(turn.status.held)
+    is_busy = under_way or returning or bool(turn.status.held or decision.tee)
     return is_busy or turn.spec.deletion_policy == "Delete"
 
 

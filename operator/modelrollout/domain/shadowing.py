@@ -218,8 +218,8 @@ def is_left_over(turn: Pass) -> bool:
 def due(turn: Pass) -> list[float]:
     """When the shadow wants another pass."""
     shadow, seen = turn.status.shadow, turn.observed.shadow or ShadowSeen()
-    if shadow is None or not (shadow.running or shadow.standing):
-        return []
+    if shadow is None or turn.refused is not None or not (shadow.running or shadow.standing):
+        return []  # nothing of it moves while the resource is refused
     if not shadow.running or not seen.ready:
         return [turn.now + _POLL_S]
     return [max(shadow.clock_at + turn.spec.analysis.interval, turn.now + 0.1)]

@@ -20,8 +20,7 @@ def main() -> int:
         if arguments.action == "run" and (there := foreign.named(os.environ)) is not None:
             return foreign.run(there, _stripped(arguments.command))
         if hidden := layout.hidden():
-            progress.say(hidden)
-            return 1
+            raise gobuild.BuildError(hidden)
         binaries.ensure()
         for name in arguments.image:
             environments.ensure(name)

@@ -23,7 +23,7 @@ def hidden(*, checkout: Path = CHECKOUT, environment: Path = Path(sys.prefix)) -
             if path.is_relative_to(folder):
                 return (
                     f"the {what} lies in {path}, but every pod of the local cluster has a {folder} "
-                    "of its own and would not see it: move it elsewhere, such as to your home folder"
+                    "of its own and would not see it: move it elsewhere, such as to your home"
                 )
     return ""
 

@@ -19,8 +19,7 @@ def main() -> int:
     try:
         if arguments.action == "run" and (there := foreign.named(os.environ)) is not None:
             return foreign.run(there, _stripped(arguments.command))
-        if hidden := layout.hidden():
-            raise gobuild.BuildError(hidden)
+        layout.expect_seen()
         binaries.ensure()
         for name in arguments.image:
             environments.ensure(name)
@@ -31,7 +30,7 @@ def main() -> int:
                 return _start([], keep=True)
             case _:
                 return _start(arguments.command, keep=arguments.keep)
-    except (gobuild.BuildError, foreign.ForeignClusterError) as error:
+    except (gobuild.BuildError, layout.HiddenError, foreign.ForeignClusterError) as error:
         progress.say(str(error))
         return 1
     except KeyboardInterrupt:

@@ -12,6 +12,16 @@ PRIVATE = ("/tmp", "/run", "/dev/shm")
 """Folders of which every pod has its own."""
 
 
+class HiddenError(Exception):
+    """Pods could not run what is in this checkout; the message says why."""
+
+
+def expect_seen() -> None:
+    """Raises HiddenError where pods would not see what they are to run."""
+    if told := hidden():
+        raise HiddenError(told)
+
+
 def hidden(*, checkout: Path = CHECKOUT, environment: Path = Path(sys.prefix)) -> str:
     """Why pods could not run what is in this checkout, in a sentence; "" when they can."""
     for what, path in (

@@ -11,7 +11,7 @@ export PYTHONPATH := operator:.
 export PYTHONUNBUFFERED := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help tour demo test test-unit test-cluster test-istio test-all check bench bench-statistics generate lock clean
+.PHONY: help tour demo test test-unit test-cluster test-istio test-all check bench bench-statistics bench-traffic generate lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,11 +62,17 @@ check: $(VENV)/tests.stamp ## style, types, arrows between the rooms, generated 
 	$(PY) -m modelrollout.domain.transitions --check
 	@test ! -e operator/__init__.py || { echo "operator/__init__.py would shadow the standard library: remove it"; exit 1; }
 
-bench: $(VENV)/tests.stamp ## figures with ratios, written to docs/benchmarks.md
+bench: $(VENV)/tests.stamp ## figures with ratios, written to docs/benchmarks.md (traffic and shadow: bench-traffic)
 	@$(PY) -m tests.bench
 
 bench-statistics: $(VENV)/tests.stamp ## simulated rollouts, beside the rules of others: docs/benchmarks/statistics.md (QUICK=1: a minute)
 	@$(PY) -m tests.bench.statistics $(if $(QUICK),--quick)
+
+bench-traffic: $(VENV)/tests.stamp ## the router and shadows: docs/benchmarks/router.md, build/shadow.json for docs/benchmarks/shadow.md (needs wrk)
+	@mkdir -p build
+	@$(PY) -m tests.bench.router --write
+	@$(PY) -m tests.bench.shadow build/shadow.json
+	@$(PY) -m tests.bench.quoted
 
 generate: $(VENV)/tests.stamp ## files made from code: the CRD, the chart's copy, the table of moves
 	$(PY) -m modelrollout.api.crd --write

@@ -1,4 +1,7 @@
-"""`python -m tests.bench`: measures on two local clusters and writes docs/benchmarks.md."""
+"""`python -m tests.bench`: measures on two local clusters and writes docs/benchmarks.md.
+
+Traffic and shadow have pages of their own, which are quoted (`quoted`).
+"""
 
 import json
 import os
@@ -10,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from tests.bench import quoted
 from tests.cluster import layout
 
 PAGE: Final = layout.CHECKOUT / "docs" / "benchmarks.md"
@@ -20,7 +24,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         chart = _run("tests.bench.chart", Path(folder, "chart.json"))
         rows = _run("tests.bench.scale", Path(folder, "scale.json"))
-    PAGE.write_text(page(chart, rows))
+    PAGE.write_text(quoted.renewed(page(chart, rows), quoted.sections()))
     print(PAGE.read_text())  # noqa: T201 - what was asked for
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from modelrollout.routing.router.answers import Answer
 from modelrollout.routing.router.snapshot import Snapshot
 from modelrollout.xds.serving import Discovery
 from modelrollout.xds.shelf import Key, Shelf
+from tests import ports
 
 Json = dict[str, Any]
 
@@ -34,10 +34,8 @@ BINARY = Path(str(envoy.__file__)).parent / "_bin" / "envoy"
 
 
 def free_port() -> int:
-    """A port of loopback that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nobody has now, and no other test takes."""
+    return ports.free()
 
 
 def live(

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from modelrollout.assignment.intervals import Interval
 from modelrollout.routing.contract import Tee
 from modelrollout.routing.router import clusters, listeners, routes
 from modelrollout.routing.router.wanted import Wanted
+from tests import ports
 
 Json = dict[str, Any]
 _BINARY = Path(sys.prefix) / "bin" / "envoy"
@@ -89,10 +89,8 @@ def _near(cluster: Json, stable: int) -> Json:
 
 
 def free_port() -> int:
-    """One that is free now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port of loopback that nobody has now, and no other test takes."""
+    return ports.free()
 
 
 @contextlib.asynccontextmanager

@@ -8,6 +8,7 @@ import pytest
 from modelrollout.api.status import AbReport
 from modelrollout.assignment import assigning, hashing
 from modelrollout.domain.ab_testing import users
+from modelrollout.domain.observed import AutoscalerSeen
 from modelrollout.domain.plan import plan
 from tests.stories.world import Version, World, at_rest, spec
 
@@ -465,3 +466,17 @@ def test_a_parked_version_comes_back_as_an_arm_before_it_gets_users() -> None:
     assert world.versions["v1"].wanted == 2
     world.settle()
     assert world.route == {"v1": 2000, "v2": 8000}
+
+
+def test_row_35_the_minimum_of_stables_autoscaler_is_held_in_a_test_and_put_back() -> None:
+    world = World(written(ab_test(onWinner="Promote"), bake={"duration": "5m"}))
+    for name, value in (("v1", 3.0), ("v2", 3.0), ("v3", 3.3)):
+        world.versions[name].rates = {"errors": 0.005, "rating": value}
+    world.versions["v1"].wanted = world.versions["v1"].ready = 4
+    world.autoscalers["v1"] = AutoscalerSeen("fraud-v1", 1, 10)
+    world.phase("Testing").run(120.0)
+    assert world.autoscalers["v1"].minimum == 4
+    world.phase("Baking").run(60.0)
+    assert world.autoscalers["v1"].minimum == 4
+    world.phase("Serving").run(10.0)
+    assert (world.autoscalers["v1"].minimum, world.autoscalers["v1"].original) == (1, None)

@@ -27,6 +27,8 @@ def concerns(spec: ModelRolloutSpec, status: ModelRolloutStatus) -> bool:
     moves = status.stable is None or status.stable.name != spec.target
     starts = moves if status.rollout is None else status.rollout.phase == Phase.STARTING
     shrinks = any(condition.type == SHRINKS for condition in status.conditions)
+    test = status.ab_test
+    starts = starts or (test is not None and test.running and test.clock_s == 0.0)
     return starts or bool(status.held) or shrinks or spec.capacity == "ParkOld"
 
 
@@ -50,9 +52,18 @@ def _is_known(turn: Pass) -> bool:
 def _version(turn: Pass) -> str:
     """The version that would take all traffic back; "" while no rollout is under way."""
     back = turn.status.previous or turn.status.stable
-    if turn.status.rollout is None or turn.phase is Phase.TERMINATING or back is None:
+    if turn.phase is Phase.TERMINATING or back is None or not _needed(turn):
         return ""
     return back.name
+
+
+def _needed(turn: Pass) -> int:
+    """The pods that were ready at the start of the rollout or A/B test; 0 at rest."""
+    if turn.status.rollout is not None:
+        return turn.rollout.minimum
+    if turn.phase is not Phase.TESTING:
+        return 0
+    return max((arm.rollout.minimum for arm in turn.test.arms), default=0)
 
 
 def minimums(turn: Pass) -> tuple[Minimum, ...]:
@@ -82,9 +93,7 @@ def _own(seen: AutoscalerSeen) -> int:
 
 def _count(turn: Pass, version: str, seen: AutoscalerSeen) -> int:
     """The minimum that the rollout needs, 0 where it needs none."""
-    if turn.status.rollout is None or version != _version(turn):
-        return 0
-    return min(turn.rollout.minimum, seen.maximum)
+    return min(_needed(turn), seen.maximum) if version == _version(turn) else 0
 
 
 def may_shrink(turn: Pass) -> Reason | None:
@@ -96,7 +105,7 @@ def may_shrink(turn: Pass) -> Reason | None:
     return Reason(
         Code.STABLE_MAY_SHRINK,
         f"the HorizontalPodAutoscaler {seen.name} may take {version} from "
-        f"{turn.rollout.minimum} pods down to {seen.minimum} while its load moves away, and the "
+        f"{_needed(turn)} pods down to {seen.minimum} while its load moves away, and the "
         "operator has no right to hold it: set `capacity.holdAutoscalers` in its chart, or "
         "raise minReplicas for the rollout",
     )

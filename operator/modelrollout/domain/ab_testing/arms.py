@@ -32,6 +32,7 @@ def fresh(turn: Pass, asked: AbArm) -> ArmStatus:
             started_at=turn.now,
             clock_at=turn.now,
             surveyed=True,
+            minimum=turn.seen(turn.status.stable.name).ready if turn.status.stable else 0,
             share=asked.weight,
         ),
     )

@@ -43,7 +43,7 @@ class Weighted:
         del others
         front = live.get(_front(rollout))
         if _asked(rollout).service is not None:
-            return _read_owned(rollout, front)
+            return _read_owned(rollout, front, live)
         if front is None:
             return TrafficSeen()
         if not marks.are_on(rollout, front):
@@ -85,13 +85,16 @@ class Weighted:
         )
 
 
-def _read_owned(rollout: Rollout, front: Json | None) -> TrafficSeen:
+def _read_owned(
+    rollout: Rollout, front: Json | None, live: Mapping[Reference, Json]
+) -> TrafficSeen:
     if front is None:
         return TrafficSeen(problem=_absent(rollout), blocking=True)
     split, problem = owned.split(rollout, [front], shape=SHAPE)
     writer, written_at = acceptance.last_writer([front])
     return TrafficSeen(
         exists=True,
+        preview=marks.previewed(rollout, live),
         shares=split,
         programmed=problem is None,
         problem=problem,

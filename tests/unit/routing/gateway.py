@@ -61,6 +61,7 @@ def _metadata(name: str, created: str) -> Json:
         "namespace": NAMESPACE,
         "uid": f"uid-of-{name}",
         "generation": 1,
+        "resourceVersion": "1",
         "creationTimestamp": created,
     }
 
@@ -100,9 +101,10 @@ def performed(live: Mapping[Reference, Json], change: Change) -> dict[Reference,
         case Verb.JSON_PATCH:
             for operation in body:
                 _patch(after[change.target], operation)
-            after[change.target]["metadata"]["generation"] += 1
+            _count(after[change.target]["metadata"])
         case Verb.DELETE:
-            assert body["preconditions"]["uid"] == after[change.target]["metadata"]["uid"]
+            uid = after[change.target]["metadata"]["uid"]
+            assert body.get("preconditions", {"uid": uid})["uid"] == uid
             del after[change.target]
     return after
 
@@ -110,14 +112,23 @@ def performed(live: Mapping[Reference, Json], change: Change) -> dict[Reference,
 def _applied(body: Json, old: Json | None) -> Json:
     known = old or {"metadata": _metadata(body["metadata"]["name"], "2026-02-02T00:00:00Z")}
     body["metadata"] = {**known["metadata"], **body["metadata"]}
-    body["metadata"]["generation"] += 1
-    for parent in body["spec"].get("parentRefs", ()):
+    _count(body["metadata"])
+    spec = body.get("spec", {})
+    for parent in spec.get("parentRefs", ()):
         parent.update({"group": "gateway.networking.k8s.io", "kind": "Gateway"})
-    for rule in body["spec"].get("rules", ()):
+    for container in spec.get("template", {}).get("spec", {}).get("containers", ()):
+        container["terminationMessagePath"] = "/dev/termination-log"
+        container["resources"] = {"requests": {"cpu": "spelt in another way"}}
+    for rule in spec.get("rules", ()):
         rule.setdefault("matches", [{"path": {"type": "PathPrefix", "value": "/"}}])
         for one in rule["backendRefs"]:
             one.update({"group": "", "kind": "Service"})
     return body
+
+
+def _count(metadata: Json) -> None:
+    metadata["generation"] += 1
+    metadata["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
 
 
 def _patch(document: Json, operation: Json) -> None:

@@ -74,7 +74,8 @@ def weights(live: Json, rule: int = 0) -> list[int]:
 
 def without_weights(live: Json) -> Json:
     bare = copy.deepcopy(live)
-    del bare["metadata"]["generation"]
+    for counter in ("generation", "resourceVersion"):
+        del bare["metadata"][counter]
     for rule in bare["spec"]["rules"]:
         for one in rule["backendRefs"]:
             del one["weight"]

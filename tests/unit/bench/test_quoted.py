@@ -25,7 +25,7 @@ def test_the_asked_for_tables_are_quoted_and_no_others() -> None:
 
 
 def test_a_page_that_lacks_a_table_says_how_it_is_written() -> None:
-    with pytest.raises(ValueError, match="one.md to have 2 tables or more, found 0: .*make one"):
+    with pytest.raises(ValueError, match=r"one\.md to have 2 tables or more, found 0: .*make one"):
         quoted.section(ONE, "# One\n")
 
 

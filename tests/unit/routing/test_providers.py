@@ -1,4 +1,7 @@
-"""The contract that every provider keeps, each with its own objects and those of a user."""
+"""The contract that every provider keeps, each with its own objects and those of a user.
+
+What obeys a provider, and where its split is found, is behind `planes`.
+"""
 
 import copy
 from collections.abc import Mapping
@@ -11,6 +14,7 @@ from modelrollout.api.scalars import PARTS
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain.reasons import Code
 from modelrollout.routing import (
+    capabilities,
     gateway_api,
     generated,
     istio,
@@ -21,7 +25,7 @@ from modelrollout.routing import (
     traefik,
 )
 from modelrollout.routing.contract import Change, Desired, Kind, Reference, Rollout, Tee, Verb
-from tests.unit.routing import gateway
+from tests.unit.routing import gateway, planes
 
 Json = dict[str, Any]
 Store = dict[Reference, Json]
@@ -35,10 +39,11 @@ def lying(kind: Kind, name: str, spec: Json) -> Store:
     """An object of the user's, as the apiserver has it."""
     group = f"{kind.group}/" if kind.group else ""
     metadata = {"name": name, "namespace": "ml", "uid": f"uid-of-{name}", "generation": 1}
+    theirs = {"annotations": {"example.com/team": "fraud"}, "resourceVersion": "7"}
     found = {
         "apiVersion": f"{group}{kind.version}",
         "kind": kind.kind,
-        "metadata": {**metadata, "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "metadata": {**metadata, **theirs, "creationTimestamp": "2026-01-01T00:00:00Z"},
         "spec": spec,
     }
     return {reference(kind, name): found}
@@ -88,16 +93,35 @@ def traefik_service(*weights: int) -> Json:
 
 @dataclass(frozen=True)
 class Case:
-    """A provider with the objects that it starts from."""
+    """A provider with the objects that it starts from.
+
+    `passes` are those until all is written: a Service is led to Envoys that are ready.
+    """
 
     traffic: Json
     before: Store = field(default_factory=dict)
-    switch_only: bool = False
     given: Rollout | None = None
+    passes: int = 1
 
     @property
     def rollout(self) -> Rollout:
-        return self.given or gateway.rollout(self.traffic)
+        made = replace(gateway.rollout(self.traffic), site=planes.SITE, created=planes.CREATED)
+        return self.given or made
+
+    @property
+    def plane(self) -> planes.Plane:
+        return planes.behind(self.rollout)
+
+    def claims(self, capability: str) -> bool:
+        return capability in capabilities.offered(providers.chosen(self.rollout.spec))
+
+
+SERVICES = (
+    selected("fraud", labelled("v1"))
+    | selected("fraud-v1", labelled("v1"))
+    | selected("fraud-v2", labelled("v2"))
+    | selected("fraud-v3", labelled("v3"))
+)
 
 
 CASES = {
@@ -105,14 +129,9 @@ CASES = {
     "gatewayAPI, own route": Case(
         gateway.OWNED, lying(gateway_api.HTTP_ROUTE, "fraud", httproute(100, 0, 0))
     ),
-    "service": Case(
-        {"service": {"name": "fraud"}},
-        selected("fraud", labelled("v1"))
-        | selected("fraud-v1", labelled("v1"))
-        | selected("fraud-v2", labelled("v2"))
-        | selected("fraud-v3", labelled("v3")),
-        switch_only=True,
-    ),
+    "router": Case({"router": {}}),
+    "router, own service": Case({"router": {"service": "fraud"}}, SERVICES, passes=2),
+    "service": Case({"service": {"name": "fraud"}}, SERVICES),
     "traefik": Case({"traefik": {}}),
     "traefik, own service": Case(
         {"traefik": {"service": "fraud"}},
@@ -131,52 +150,78 @@ every = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def splits(case: Case) -> list[Json]:
     whole = [{"v1": PARTS}, {"v2": PARTS}, {"v3": PARTS}]
     shared = [{"v1": 9_900, "v2": 100}, {"v1": 5_000, "v2": 3_000, "v3": 2_000}]
-    return [*whole, *([] if case.switch_only else shared), whole[0]]
+    return [*whole, *(shared if case.claims("weights") else []), whole[0]]
+
+
+def desired(**wanted: Any) -> Desired:
+    return Desired(**{"stable": "v1", "sequence": 3, **wanted})
 
 
 def rendered(case: Case, live: Store, **wanted: Any) -> list[Change]:
-    desired = Desired(stable="v1", sequence=3, **wanted)
     rollout = case.rollout
-    return list(providers.chosen(rollout.spec).render(rollout, desired, seen(case, live)))
+    provider = providers.chosen(rollout.spec)
+    return list(provider.render(rollout, desired(**wanted), seen(case, live)))
 
 
-def seen(case: Case, live: Mapping[Reference, Json]) -> Store:
-    """What the edge reads: the objects that the provider needs, where they exist."""
+def seen(case: Case, live: Mapping[Reference, Json], *, behind: int = 0) -> Store:
+    """What the edge reads: the objects that the provider needs, where they exist, and answers."""
     rollout = case.rollout
     wanted = providers.chosen(rollout.spec).needs(rollout)
-    return {one: live[one] for one in wanted if one in live}
+    found = {one: live[one] for one in wanted if one in live}
+    return case.plane.answered(rollout, found, behind=behind)
 
 
 def moved(case: Case, live: Store, **wanted: Any) -> Store:
-    for change in rendered(case, live, **wanted):
-        live = gateway.performed(live, change)
+    for _ in range(case.passes):
+        for change in rendered(case, live, **wanted):
+            live = gateway.performed(live, change)
     return live
 
 
-def observed(case: Case, live: Store) -> Any:
+def observed(case: Case, live: Store, *, behind: int = 0) -> Any:
     rollout = case.rollout
-    answered = {
-        one: gateway.accepted(body) if "parentRefs" in body["spec"] else body
-        for one, body in seen(case, live).items()
-    }
-    return providers.chosen(rollout.spec).read(rollout, answered, others=[])
+    provider = providers.chosen(rollout.spec)
+    return provider.read(rollout, seen(case, live, behind=behind), others=[])
+
+
+def obeyed(case: Case, live: Store, **wanted: Any) -> Any:
+    """What requests are sent by."""
+    return case.plane.obeyed(case.rollout, desired(**wanted), live)
 
 
 def test_every_provider_has_a_case() -> None:
     named = {providers.chosen(case.rollout.spec).name for case in CASES.values()}
-    assert named >= {one.name for one in providers.PROVIDERS.values()} - {"router"}
+    assert named == {one.name for one in providers.PROVIDERS.values()}
 
 
 @every
 def test_what_was_rendered_is_read_back_and_rendered_once(case: Case) -> None:
     live = copy.deepcopy(case.before)
-    for shares in splits(case):
-        live = moved(case, live, shares=shares)
+    for number, shares in enumerate(splits(case), 1):
+        wanted = {"shares": shares, "sequence": number}
+        live = moved(case, live, **wanted)
         found = observed(case, live)
         assert found.problem is None
         assert found.programmed
         assert found.shares == pytest.approx(shares, abs=50)
-        assert rendered(case, live, shares=shares) == []
+        in_force = case.plane.split(case.rollout, desired(**wanted), live)
+        assert in_force == pytest.approx(shares, abs=50)
+        assert rendered(case, live, **wanted) == []
+
+
+ACKNOWLEDGED = {
+    name: one for name, one in CASES.items() if "gatewayAPI" in name or "router" in name
+}
+
+
+@pytest.mark.parametrize("case", ACKNOWLEDGED.values(), ids=ACKNOWLEDGED)
+def test_a_split_that_was_not_taken_over_is_written_and_not_programmed(case: Case) -> None:
+    live = moved(case, copy.deepcopy(case.before), shares={"v1": PARTS}, sequence=3)
+    live = moved(case, live, shares={"v2": PARTS}, sequence=4)
+    late = observed(case, live, behind=1)
+    assert (late.shares, late.programmed) == ({"v2": PARTS}, False)
+    assert not late.blocking
+    assert observed(case, live).programmed
 
 
 @every
@@ -207,9 +252,13 @@ def test_removing_takes_what_was_made_and_leaves_what_is_the_users(case: Case) -
     live = moved(case, copy.deepcopy(case.before), shares={"v1": PARTS}, preview="v2")
     provider = providers.chosen(case.rollout.spec)
     for change in provider.remove(case.rollout, seen(case, live)):
-        assert change.verb is Verb.DELETE
+        assert (change.verb is Verb.DELETE) == (change.target not in case.before)
         live = gateway.performed(live, change)
     assert live.keys() == case.before.keys()
+    for one, body in case.before.items():
+        assert bare(live[one], one.kind) == bare(body, one.kind)
+        assert live[one]["metadata"]["annotations"] == body["metadata"]["annotations"]
+        assert live[one]["spec"].get("selector") == body["spec"].get("selector")
 
 
 MAKERS = {name: case for name, case in CASES.items() if not case.before}
@@ -227,36 +276,115 @@ def test_a_namesake_of_somebody_else_is_neither_written_nor_deleted(case: Case) 
     assert observed(case, theirs).problem.code is Code.ROUTE_MISSING
 
 
+HOST = "preview.example.com"
+SHADOW: Json = {
+    "version": "v2",
+    "protocol": {"plain": {"at": "/label"}},
+    "task": {"classification": {"labels": ["ham", "spam"]}},
+}
+
+
+def following(case: Case, strategy: Json) -> Case:
+    """The case with another strategy."""
+    written = case.rollout.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    spec = ModelRolloutSpec.model_validate({**written, "strategy": strategy})
+    return replace(case, given=replace(case.rollout, spec=spec))
+
+
+def with_preview_host(case: Case) -> Case:
+    """The case with a host for its preview."""
+    return following(case, {"blueGreen": {"previewHost": HOST}})
+
+
 HOSTLESS = ("service", "traefik", "traefik, own service")
+PREVIEWS = {
+    name: case if name in HOSTLESS else with_preview_host(case)
+    for name, case in CASES.items()
+    if case.claims("preview")
+}
 
 
-@pytest.mark.parametrize("case", [CASES[name] for name in HOSTLESS], ids=HOSTLESS)
+@pytest.mark.parametrize("case", PREVIEWS.values(), ids=PREVIEWS)
 def test_a_preview_leads_to_the_candidate_and_goes_again(case: Case) -> None:
     before = moved(case, copy.deepcopy(case.before), shares={"v1": PARTS})
-    shown = moved(case, before, shares={"v1": PARTS}, preview="v2")
-    assert observed(case, shown).shares == {"v1": PARTS}
-    assert "v2" in str({one: shown[one] for one in shown if shown[one] != before.get(one)})
-    assert rendered(case, shown, shares={"v1": PARTS}, preview="v2") == []
-    after = moved(case, shown, shares={"v1": PARTS})
+    wanted = {"shares": {"v1": PARTS}, "preview": "v2", "sequence": 4}
+    shown = moved(case, before, **wanted)
+    assert (observed(case, shown).shares, observed(case, shown).preview) == ({"v1": PARTS}, "v2")
+    there = str(added(obeyed(case, before, shares={"v1": PARTS}), obeyed(case, shown, **wanted)))
+    assert "v2" in there
+    assert HOST in there or case.given is None
+    assert rendered(case, shown, **wanted) == []
+    after = moved(case, shown, shares={"v1": PARTS}, sequence=5)
     assert after.keys() == before.keys()
-    assert observed(case, after).shares == {"v1": PARTS}
+    assert (observed(case, after).shares, observed(case, after).preview) == ({"v1": PARTS}, "")
 
 
-TEES = {name: case for name, case in CASES.items() if "istio" in name or name == "traefik"}
+def added(before: Json, after: Json) -> list[Any]:
+    """Of what requests are sent by: whatever was not there before."""
+    return [part for name, part in after.items() if part != before.get(name)]
+
+
+TEES = {
+    name: case
+    for name, case in CASES.items()
+    if capabilities.refusal(following(case, {"shadow": SHADOW}).rollout.spec) is None
+}
 
 
 @pytest.mark.parametrize("case", TEES.values(), ids=TEES)
 def test_a_tee_copies_requests_and_moves_no_weight(case: Case) -> None:
-    before = moved(case, copy.deepcopy(case.before), shares={"v1": 7_000, "v3": 3_000})
-    wanted = {"shares": {"v1": 7_000, "v3": 3_000}, "tee": Tee("v2", 1_000)}
-    copied = moved(case, before, **wanted)
-    assert observed(case, copied).shares == pytest.approx({"v1": 7_000, "v3": 3_000}, abs=50)
-    assert "'percent': 10" in str(copied) or "'value': 10" in str(copied)
-    assert rendered(case, copied, **wanted) == []
-    after = moved(case, copied, shares=wanted["shares"])
-    assert {one: body["spec"] for one, body in after.items()} == {
-        one: body["spec"] for one, body in before.items()
+    shares = {"v1": 7_000, "v3": 3_000}
+    before = moved(case, copy.deepcopy(case.before), shares=shares)
+    wanted = {"shares": shares, "tee": Tee("v2", 1_000), "sequence": 4}
+    teed = moved(case, before, **wanted)
+    assert observed(case, teed).shares == pytest.approx(shares, abs=50)
+    assert copied(obeyed(case, teed, **wanted)) - copied(case.before) == {0.1}
+    assert rendered(case, teed, **wanted) == []
+    after = moved(case, teed, shares=shares, sequence=5)
+    assert copied(obeyed(case, after, shares=shares, sequence=5)) == copied(case.before)
+    assert {one: body.get("spec") for one, body in after.items()} == {
+        one: body.get("spec") for one, body in before.items()
     }
+
+
+def copied(node: Any) -> set[float]:
+    """Every share of requests that is copied somewhere, in any provider's words."""
+    if isinstance(node, list | tuple):
+        return set().union(*(copied(one) for one in node))
+    match node:
+        case {"percentage": {"value": int() | float() as percent}} | {"percent": int() as percent}:
+            return {percent / 100}
+        case {"numerator": int() as parts, "denominator": 10_000 | "TEN_THOUSAND"}:
+            return {parts / 10_000}
+        case Mapping():
+            return set().union(*(copied(one) for one in node.values()))
+    return set()
+
+
+def test_who_claims_to_copy_copies_and_nobody_else() -> None:
+    able = {providers.chosen(case.rollout.spec).name for case in TEES.values()}
+    assert able == {
+        one.name for one in providers.PROVIDERS.values() if "mirror" in one.capabilities
+    }
+
+
+STICKY = {name: case for name, case in CASES.items() if case.claims("sticky")}
+
+
+@pytest.mark.parametrize("case", STICKY.values(), ids=STICKY)
+def test_who_claims_to_keep_users_moves_nobody_back_on_a_ramp(case: Case) -> None:
+    plane, live, known = case.plane, copy.deepcopy(case.before), set[int]()
+    assert isinstance(plane, planes.Envoys)
+    for number, parts in enumerate((100, 2_500, 5_000, PARTS), 1):
+        shares = {name: share for name, share in (("v1", PARTS - parts), ("v2", parts)) if share}
+        wanted = {"shares": shares, "sequence": number}
+        live = moved(case, live, **wanted)
+        order = plane.intervals(case.rollout, desired(**wanted), live)
+        hashes = [version for version, size in order for _ in range(size)]
+        users = {one for one, version in enumerate(hashes) if version == "v2"}
+        assert len(users) == parts
+        assert users >= known
+        known = users
 
 
 def test_in_traefik_the_split_stands_before_the_mirror_refers_to_it() -> None:
@@ -342,10 +470,15 @@ def test_what_others_add_to_a_virtual_service_of_ours_is_put_back() -> None:
 
 
 def bare(body: Json, kind: Kind) -> Json:
-    """A user's object without its weights, generation and selector."""
+    """A user's object without what counts its changes, our weights, selector and notes."""
     del kind
     copied = copy.deepcopy(body)
-    del copied["metadata"]["generation"]
+    for counter in ("generation", "resourceVersion"):
+        del copied["metadata"][counter]
+    notes = copied["metadata"].get("annotations") or {}
+    copied["metadata"]["annotations"] = {
+        key: note for key, note in notes.items() if not key.startswith("modelrollout.dev/")
+    }
     copied["spec"].pop("selector", None)
     _strip(copied["spec"])
     return copied
@@ -367,21 +500,14 @@ def sums(body: Json) -> list[int]:
     return [sum(one["weight"] for one in rule) for rule in rules]
 
 
-def test_the_marks_of_what_is_made_name_rollout_and_decision() -> None:
-    for name in ("gatewayAPI", "traefik", "istio"):
-        (made,) = moved(CASES[name], {}, shares={"v1": PARTS}).values()
-        assert made["metadata"]["labels"][ownership.ROLLOUT] == "fraud"
-        assert made["metadata"]["annotations"][generated.DECISION] == "3"
-        assert observed(CASES[name], moved(CASES[name], {}, shares={"v1": PARTS})).recorded_stable
-
-
-def with_preview_host(traffic: Json) -> Case:
-    """A case whose strategy names the host of its preview."""
-    case = Case(traffic, dict(CASES["istio, own services"].before))
-    strategy = {"blueGreen": {"previewHost": "preview.example.com"}}
-    written = {**case.rollout.spec.model_dump(mode="json", by_alias=True, exclude_none=True)}
-    spec = ModelRolloutSpec.model_validate({**written, "strategy": strategy})
-    return replace(case, given=replace(case.rollout, spec=spec))
+@pytest.mark.parametrize("case", MAKERS.values(), ids=MAKERS)
+def test_the_marks_of_what_is_made_name_rollout_and_decision(case: Case) -> None:
+    live = moved(case, {}, shares={"v1": PARTS})
+    made = [body["metadata"] for body in live.values()]
+    assert {one["labels"][ownership.ROLLOUT] for one in made} == {"fraud"}
+    noted = [one.get("annotations", {}).get(generated.DECISION) for one in made]
+    assert [one for one in noted if one is not None] == ["3"]
+    assert observed(case, live).recorded_stable == "v1"
 
 
 @pytest.mark.parametrize(
@@ -395,7 +521,7 @@ def with_preview_host(traffic: Json) -> Case:
 def test_istio_shows_a_preview_host_on_the_gateways_of_the_rollout(
     traffic: Json, gateways: list[str]
 ) -> None:
-    case = with_preview_host(traffic)
+    case = with_preview_host(Case(traffic, CASES["istio, own services"].before))
     live = moved(case, copy.deepcopy(case.before), shares={"v1": PARTS}, preview="v2")
     shown = live[reference(istio.VIRTUAL_SERVICE, "fraud-preview")]["spec"]
     assert shown["hosts"] == ["preview.example.com"]

@@ -1,192 +1,34 @@
-"""The contract that every provider keeps, each with its own objects and those of a user.
-
-What obeys a provider, and where its split is found, is behind `planes`.
-"""
+"""The contract that every provider keeps, each with its own objects and those of a user."""
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from modelrollout.api.scalars import PARTS
-from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.domain.reasons import Code
-from modelrollout.routing import (
-    capabilities,
-    gateway_api,
-    generated,
-    istio,
-    observer,
-    ownership,
-    providers,
-    service_switch,
-    traefik,
-)
-from modelrollout.routing.contract import Change, Desired, Kind, Reference, Rollout, Tee, Verb
+from modelrollout.routing import capabilities, generated, ownership, providers
+from modelrollout.routing.contract import Tee, Verb
 from tests.unit.routing import gateway, planes
-
-Json = dict[str, Any]
-Store = dict[Reference, Json]
-
-
-def reference(kind: Kind, name: str) -> Reference:
-    return Reference(kind, gateway.NAMESPACE, name)
-
-
-def lying(kind: Kind, name: str, spec: Json) -> Store:
-    """An object of the user's, as the apiserver has it."""
-    group = f"{kind.group}/" if kind.group else ""
-    metadata = {"name": name, "namespace": "ml", "uid": f"uid-of-{name}", "generation": 1}
-    theirs = {"annotations": {"example.com/team": "fraud"}, "resourceVersion": "7"}
-    found = {
-        "apiVersion": f"{group}{kind.version}",
-        "kind": kind.kind,
-        "metadata": {**metadata, **theirs, "creationTimestamp": "2026-01-01T00:00:00Z"},
-        "spec": spec,
-    }
-    return {reference(kind, name): found}
-
-
-def selected(name: str, labels: Json) -> Store:
-    spec = {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}
-    return lying(service_switch.SERVICE, name, {**spec, "clusterIP": "10.0.0.1"})
-
-
-def labelled(version: str) -> Json:
-    return {"app": "fraud", "version": version}
-
-
-def httproute(*weights: int) -> Json:
-    backends = [gateway.backend(f"fraud-v{n}", w) for n, w in enumerate(weights, 1)]
-    other = [gateway.backend("fraud-v1", 7), gateway.backend("legacy", 3)]
-    rules = [{"backendRefs": other}, {"backendRefs": [*backends, gateway.backend("legacy", 5)]}]
-    return {"parentRefs": [dict(gateway.PARENT)], "rules": rules}
-
-
-def destination(name: str, weight: int) -> Json:
-    return {"destination": {"host": name, "port": {"number": 8080}}, "weight": weight}
-
-
-def virtual_service(*weights: int) -> Json:
-    routed = [destination(f"fraud-v{n}", w) for n, w in enumerate(weights, 1)]
-    copied = {"destination": {"host": "audit"}, "percentage": {"value": 1}}
-    return {
-        "hosts": ["fraud.example.com"],
-        "gateways": ["istio-system/public"],
-        "http": [
-            {"match": [{"uri": {"exact": "/old"}}], "route": [destination("fraud-v1", 100)]},
-            {"route": [*routed, destination("legacy", 5)], "mirrors": [copied], "timeout": "3s"},
-        ],
-    }
-
-
-def traefik_service(*weights: int) -> Json:
-    services = [
-        {"kind": "Service", "name": f"fraud-v{n}", "port": 8080, "weight": w, "scheme": "h2c"}
-        for n, w in enumerate(weights, 1)
-    ]
-    foreign = {"kind": "Service", "name": "legacy", "port": 80, "weight": 5}
-    return {"weighted": {"services": [*services, foreign]}}
-
-
-@dataclass(frozen=True)
-class Case:
-    """A provider with the objects that it starts from.
-
-    `passes` are those until all is written: a Service is led to Envoys that are ready.
-    """
-
-    traffic: Json
-    before: Store = field(default_factory=dict)
-    given: Rollout | None = None
-    passes: int = 1
-
-    @property
-    def rollout(self) -> Rollout:
-        made = replace(gateway.rollout(self.traffic), site=planes.SITE, created=planes.CREATED)
-        return self.given or made
-
-    @property
-    def plane(self) -> planes.Plane:
-        return planes.behind(self.rollout)
-
-    def claims(self, capability: str) -> bool:
-        return capability in capabilities.offered(providers.chosen(self.rollout.spec))
-
-
-SERVICES = (
-    selected("fraud", labelled("v1"))
-    | selected("fraud-v1", labelled("v1"))
-    | selected("fraud-v2", labelled("v2"))
-    | selected("fraud-v3", labelled("v3"))
+from tests.unit.routing.cases import (
+    CASES,
+    HOST,
+    SHADOW,
+    Case,
+    Json,
+    desired,
+    following,
+    moved,
+    obeyed,
+    observed,
+    rendered,
+    seen,
+    splits,
+    with_preview_host,
 )
 
-
-CASES = {
-    "gatewayAPI": Case(gateway.GENERATED),
-    "gatewayAPI, own route": Case(
-        gateway.OWNED, lying(gateway_api.HTTP_ROUTE, "fraud", httproute(100, 0, 0))
-    ),
-    "router": Case({"router": {}}),
-    "router, own service": Case({"router": {"service": "fraud"}}, SERVICES, passes=2),
-    "service": Case({"service": {"name": "fraud"}}, SERVICES),
-    "traefik": Case({"traefik": {}}),
-    "traefik, own service": Case(
-        {"traefik": {"service": "fraud"}},
-        lying(traefik.SERVICE, "fraud", traefik_service(100, 0, 0)),
-    ),
-    "istio": Case({"istio": {"hosts": ["fraud.example.com"], "gateways": ["istio-system/public"]}}),
-    "istio, own services": Case(
-        {"istio": {"virtualServices": ["fraud", "second"]}},
-        lying(istio.VIRTUAL_SERVICE, "fraud", virtual_service(100, 0, 0))
-        | lying(istio.VIRTUAL_SERVICE, "second", virtual_service(50, 50, 0)),
-    ),
-}
 every = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-
-
-def splits(case: Case) -> list[Json]:
-    whole = [{"v1": PARTS}, {"v2": PARTS}, {"v3": PARTS}]
-    shared = [{"v1": 9_900, "v2": 100}, {"v1": 5_000, "v2": 3_000, "v3": 2_000}]
-    return [*whole, *(shared if case.claims("weights") else []), whole[0]]
-
-
-def desired(**wanted: Any) -> Desired:
-    return Desired(**{"stable": "v1", "sequence": 3, **wanted})
-
-
-def rendered(case: Case, live: Store, **wanted: Any) -> list[Change]:
-    rollout = case.rollout
-    provider = providers.chosen(rollout.spec)
-    return list(provider.render(rollout, desired(**wanted), seen(case, live)))
-
-
-def seen(case: Case, live: Mapping[Reference, Json], *, behind: int = 0) -> Store:
-    """What the edge reads: the objects that the provider needs, where they exist, and answers."""
-    rollout = case.rollout
-    wanted = providers.chosen(rollout.spec).needs(rollout)
-    found = {one: live[one] for one in wanted if one in live}
-    return case.plane.answered(rollout, found, behind=behind)
-
-
-def moved(case: Case, live: Store, **wanted: Any) -> Store:
-    for _ in range(case.passes):
-        for change in rendered(case, live, **wanted):
-            live = gateway.performed(live, change)
-    return live
-
-
-def observed(case: Case, live: Store, *, behind: int = 0) -> Any:
-    rollout = case.rollout
-    provider = providers.chosen(rollout.spec)
-    return provider.read(rollout, seen(case, live, behind=behind), others=[])
-
-
-def obeyed(case: Case, live: Store, **wanted: Any) -> Any:
-    """What requests are sent by."""
-    return case.plane.obeyed(case.rollout, desired(**wanted), live)
 
 
 def test_every_provider_has_a_case() -> None:
@@ -237,7 +79,7 @@ def test_what_the_user_owns_keeps_everything_but_our_weights(case: Case) -> None
         live = moved(case, live, shares=shares)
     live = moved(case, live, shares=splits(case)[0])
     for one, body in case.before.items():
-        assert bare(live[one], one.kind) == bare(body, one.kind)
+        assert bare(live[one]) == bare(body)
 
 
 @every
@@ -256,7 +98,7 @@ def test_removing_takes_what_was_made_and_leaves_what_is_the_users(case: Case) -
         live = gateway.performed(live, change)
     assert live.keys() == case.before.keys()
     for one, body in case.before.items():
-        assert bare(live[one], one.kind) == bare(body, one.kind)
+        assert bare(live[one]) == bare(body)
         assert live[one]["metadata"]["annotations"] == body["metadata"]["annotations"]
         assert live[one]["spec"].get("selector") == body["spec"].get("selector")
 
@@ -274,26 +116,6 @@ def test_a_namesake_of_somebody_else_is_neither_written_nor_deleted(case: Case) 
     provider = providers.chosen(case.rollout.spec)
     assert provider.remove(case.rollout, seen(case, theirs)) == ()
     assert observed(case, theirs).problem.code is Code.ROUTE_MISSING
-
-
-HOST = "preview.example.com"
-SHADOW: Json = {
-    "version": "v2",
-    "protocol": {"plain": {"at": "/label"}},
-    "task": {"classification": {"labels": ["ham", "spam"]}},
-}
-
-
-def following(case: Case, strategy: Json) -> Case:
-    """The case with another strategy."""
-    written = case.rollout.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    spec = ModelRolloutSpec.model_validate({**written, "strategy": strategy})
-    return replace(case, given=replace(case.rollout, spec=spec))
-
-
-def with_preview_host(case: Case) -> Case:
-    """The case with a host for its preview."""
-    return following(case, {"blueGreen": {"previewHost": HOST}})
 
 
 HOSTLESS = ("service", "traefik", "traefik, own service")
@@ -387,91 +209,8 @@ def test_who_claims_to_keep_users_moves_nobody_back_on_a_ramp(case: Case) -> Non
         known = users
 
 
-def test_in_traefik_the_split_stands_before_the_mirror_refers_to_it() -> None:
-    case = CASES["traefik"]
-    live = moved(case, {}, shares={"v1": PARTS})
-    there = rendered(case, live, shares={"v1": PARTS}, tee=Tee("v2", 100))
-    assert [one.target.name for one in there] == ["fraud-split", "fraud"]
-    for change in there:
-        live = gateway.performed(live, change)
-    back = rendered(case, live, shares={"v1": PARTS})
-    assert [(one.verb, one.target.name) for one in back] == [
-        (Verb.APPLY, "fraud"),
-        (Verb.DELETE, "fraud-split"),
-    ]
-
-
-def test_a_service_stays_where_it_is_while_nobody_is_to_have_everything() -> None:
-    case = CASES["service"]
-    assert rendered(case, case.before, shares={"v2": 5_000, "v1": 5_000}) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        (lambda live: live.pop(reference(service_switch.SERVICE, "fraud")), Code.ROUTE_MISSING),
-        (lambda live: select(live, "fraud", {"app": "fraud"}), Code.SPLIT_CONTRADICTS),
-        (lambda live: select(live, "fraud-v2", labelled("v1")), Code.NO_MATCHING_RULE),
-    ],
-    ids=["absent", "both versions at once", "two versions alike"],
-)
-def test_a_service_that_cannot_be_switched_says_why(change: Any, code: Code) -> None:
-    live = copy.deepcopy(CASES["service"].before)
-    change(live)
-    found = observed(CASES["service"], live)
-    assert found.problem.code is code
-    assert found.shares is None
-
-
-def select(live: Store, name: str, labels: Json) -> None:
-    live[reference(service_switch.SERVICE, name)]["spec"]["selector"] = labels
-
-
-@pytest.mark.parametrize("name", ["traefik", "traefik, own service"])
-def test_a_sticky_traefik_service_is_refused_since_the_cookie_outranks_weights(name: str) -> None:
-    case = CASES[name]
-    live = moved(case, copy.deepcopy(case.before), shares={"v1": PARTS})
-    live[reference(traefik.SERVICE, "fraud")]["spec"]["weighted"]["sticky"] = {"cookie": {}}
-    found = observed(case, live)
-    assert found.problem.code is Code.SESSION_PERSISTENCE
-    assert found.blocking
-
-
-@pytest.mark.parametrize(
-    ("host", "ours"),
-    [
-        ("fraud-v1", True),
-        ("fraud-v1.ml", True),
-        ("fraud-v1.ml.svc.cluster.local", True),
-        ("fraud-v1.other.svc.cluster.local", False),
-        ("fraud-v1.mlx", False),
-        ("fraud-v10", False),
-    ],
-)
-def test_istio_names_a_service_in_several_ways(host: str, *, ours: bool) -> None:
-    rollout = CASES["istio"].rollout
-    found = istio.SHAPE.version_of(rollout, {"destination": {"host": host}})
-    assert (found == "v1") is ours
-
-
-def test_a_subset_or_another_port_of_a_service_is_no_version() -> None:
-    rollout = CASES["istio"].rollout
-    for more in ({"subset": "v1"}, {"port": {"number": 9090}}):
-        there = {"destination": {"host": "fraud-v1", **more}}
-        assert istio.SHAPE.version_of(rollout, there) is None
-
-
-def test_what_others_add_to_a_virtual_service_of_ours_is_put_back() -> None:
-    case = CASES["istio"]
-    live = moved(case, {}, shares={"v1": PARTS})
-    (one,) = live
-    live[one]["spec"]["http"][0]["fault"] = {"abort": {"httpStatus": 500}}
-    assert [change.verb for change in rendered(case, live, shares={"v1": PARTS})] == [Verb.APPLY]
-
-
-def bare(body: Json, kind: Kind) -> Json:
+def bare(body: Json) -> Json:
     """A user's object without what counts its changes, our weights, selector and notes."""
-    del kind
     copied = copy.deepcopy(body)
     for counter in ("generation", "resourceVersion"):
         del copied["metadata"][counter]
@@ -508,55 +247,3 @@ def test_the_marks_of_what_is_made_name_rollout_and_decision(case: Case) -> None
     noted = [one.get("annotations", {}).get(generated.DECISION) for one in made]
     assert [one for one in noted if one is not None] == ["3"]
     assert observed(case, live).recorded_stable == "v1"
-
-
-@pytest.mark.parametrize(
-    ("traffic", "gateways"),
-    [
-        ({"istio": {"hosts": ["fraud.example.com"], "gateways": ["a/b"]}}, ["a/b"]),
-        ({"istio": {"virtualServices": ["fraud"]}}, ["istio-system/public"]),
-    ],
-    ids=["made", "own"],
-)
-def test_istio_shows_a_preview_host_on_the_gateways_of_the_rollout(
-    traffic: Json, gateways: list[str]
-) -> None:
-    case = with_preview_host(Case(traffic, CASES["istio, own services"].before))
-    live = moved(case, copy.deepcopy(case.before), shares={"v1": PARTS}, preview="v2")
-    shown = live[reference(istio.VIRTUAL_SERVICE, "fraud-preview")]["spec"]
-    assert shown["hosts"] == ["preview.example.com"]
-    assert shown["gateways"] == gateways
-    assert shown["http"][0]["route"][0]["destination"]["host"] == "fraud-v2"
-    assert rendered(case, live, shares={"v1": PARTS}, preview="v2") == []
-    after = moved(case, live, shares={"v1": PARTS})
-    assert reference(istio.VIRTUAL_SERVICE, "fraud-preview") not in after
-
-
-@pytest.mark.parametrize(
-    ("tee", "host"),
-    [
-        (Tee("v2", 100), "fraud-v2"),
-        (Tee("v2", 100, observer.name_of("fraud")), observer.name_of("fraud")),
-    ],
-    ids=["version", "observer"],
-)
-def test_a_mirror_of_the_users_own_stays_when_ours_comes_and_goes(tee: Tee, host: str) -> None:
-    case = CASES["istio, own services"]
-    there = {"destination": {"host": "audit"}, "percentage": {"value": 1}}
-    live = moved(case, copy.deepcopy(case.before), shares={"v1": PARTS}, tee=tee)
-    rule = live[reference(istio.VIRTUAL_SERVICE, "fraud")]["spec"]["http"][1]
-    assert rule["mirrors"][0] == there
-    assert [one["destination"]["host"] for one in rule["mirrors"]] == ["audit", host]
-    assert rendered(case, live, shares={"v1": PARTS}, tee=tee) == []
-    live = moved(case, live, shares={"v1": PARTS})
-    rule = live[reference(istio.VIRTUAL_SERVICE, "fraud")]["spec"]["http"][1]
-    assert rule["mirrors"] == [there]
-
-
-def test_a_rule_that_others_put_before_ours_is_seen_and_taken_away() -> None:
-    case = CASES["istio"]
-    live = moved(case, {}, shares={"v1": PARTS})
-    (one,) = live
-    live[one]["spec"]["http"].insert(0, {"route": [destination("legacy", 1)]})
-    assert observed(case, live).problem.code is Code.SPLIT_CONTRADICTS
-    assert observed(case, moved(case, live, shares={"v1": PARTS})).shares == {"v1": PARTS}

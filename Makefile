@@ -68,10 +68,9 @@ bench: $(VENV)/tests.stamp ## figures with ratios, written to docs/benchmarks.md
 bench-statistics: $(VENV)/tests.stamp ## simulated rollouts, beside the rules of others: docs/benchmarks/statistics.md (QUICK=1: a minute)
 	@$(PY) -m tests.bench.statistics $(if $(QUICK),--quick)
 
-bench-traffic: $(VENV)/tests.stamp ## the router and shadows: docs/benchmarks/router.md, build/shadow.json for docs/benchmarks/shadow.md (needs wrk)
-	@mkdir -p build
+bench-traffic: $(VENV)/tests.stamp ## the router and shadows: docs/benchmarks/router.md and shadow.md, quoted in docs/benchmarks.md (needs wrk)
 	@$(PY) -m tests.bench.router --write
-	@$(PY) -m tests.bench.shadow build/shadow.json
+	@$(PY) -m tests.bench.shadow --write
 	@$(PY) -m tests.bench.quoted
 
 generate: $(VENV)/tests.stamp ## files made from code: the CRD, the chart's copy, the table of moves

@@ -1,4 +1,6 @@
-"""`python -m tests.bench.shadow FILE`: what the shadow costs users, and what the observer carries.
+"""What the shadow costs users, and what the observer carries.
+
+`python -m tests.bench.shadow` prints its page, and with `--write` writes it.
 
 Processes on loopback: users in this one, Envoy, the observer, and a model that answers at once.
 The observer's capacity is told per second of its own CPU time, since on few cores everything else
@@ -17,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.bench import shadow_page
 from tests.cluster import layout
 from tests.shadow import envoy, fast, models, observer
 
@@ -207,5 +210,13 @@ async def measured() -> Json:
         }
 
 
+def main() -> None:
+    """Measures; with `--write`, writes the page."""
+    text = shadow_page.page(asyncio.run(measured()))
+    print(text)  # noqa: T201 - what was asked for
+    if "--write" in sys.argv[1:]:
+        shadow_page.PAGE.write_text(text)
+
+
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(json.dumps(asyncio.run(measured()), indent=2) + "\n")
+    main()

@@ -48,7 +48,9 @@ def parsed(text: str) -> object:
         raise trouble.UnreadableError(
             trouble.Trouble.UNPARSEABLE, f"expected JSON, found something else: {_where(error)}"
         ) from error
-    _refuse_deep(value)
+    # Who opens no more brackets than that cannot be deeper, and need not be walked.
+    if text.count("{") + text.count("[") > MOST_NESTED:
+        _refuse_deep(value)
     if "\\ud" in text or "\\uD" in text:
         _refuse_surrogates(value)
     return value

@@ -33,6 +33,8 @@ def draw(salt: str, unit: str) -> int:
 
 def within(salt: str, unit: str, *, millionths: int) -> bool:
     """Whether the unit lies in the share, and so in every larger one; exact integer arithmetic."""
+    if millionths in (0, WHOLE):
+        return bool(millionths)  # as the draw would say, without one
     return (draw(salt, unit) * WHOLE) >> 64 < millionths
 
 

@@ -4,14 +4,22 @@ The core is fed by fronts: they read each side once, settle candidate and contro
 primary, and add the increments to their counters under `pair="candidate"` and `pair="control"`.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 from itertools import chain
-from typing import Generic
 
 from modelrollout.shadow import comparison, increments, outcomes, reading, trouble
 
 Row = comparison.Comparison | None
+_REQUESTS = {
+    outcome: increments.Count(increments.Metric.REQUESTS, (outcome,))
+    for outcome in outcomes.Outcome
+}
+_VERDICTS = {
+    verdict: increments.Count(increments.Metric.COMPARISONS, (verdict,))
+    for verdict in increments.Verdict
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +37,6 @@ class Settled:
     rows: tuple[Row, ...]
     counted: tuple[increments.Increment, ...]
     problems: tuple[trouble.Problem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Sides(Generic[comparison.PredictionT]):
-    """Both sides of one row."""
-
-    primary: comparison.PredictionT | trouble.Problem
-    other: comparison.PredictionT | trouble.Problem
 
 
 def settle(
@@ -58,14 +58,14 @@ def settle(
         return _unreadable(primary, other)
     if len(primary) != len(other):
         return _unreadable(primary, _uneven(len(primary), len(other)))
-    rows = [_row(task, _Sides(a, b)) for a, b in zip(primary, other, strict=True)]
-    ends = [row.outcome for row in rows if row.outcome is not outcomes.Outcome.BOTH_OK]
-    outcome = ends[0] if ends else outcomes.Outcome.BOTH_OK
+    rows = [_row(task, a, b) for a, b in zip(primary, other, strict=True)]
+    ends = (row.outcome for row in rows if row.outcome is not outcomes.Outcome.BOTH_OK)
+    outcome = next(ends, outcomes.Outcome.BOTH_OK)
     return Settled(
         outcome=outcome,
         rows=tuple(chain.from_iterable(row.rows for row in rows)),
         counted=(
-            increments.Count(increments.Metric.REQUESTS, (outcome,)),
+            _REQUESTS[outcome],
             *chain.from_iterable(row.counted for row in rows),
         ),
         problems=tuple(chain.from_iterable(row.problems for row in rows)),
@@ -75,9 +75,10 @@ def settle(
 def _unreadable(primary: object, other: object) -> Settled:
     """One whole answer is in trouble; no row can be compared."""
     ended = _ended(primary, other)
-    request = increments.Count(increments.Metric.REQUESTS, (ended.outcome,))
     rows = len(primary) if isinstance(primary, tuple) else 0
-    return Settled(ended.outcome, (None,) * rows, (request, *ended.counted), ended.problems)
+    return Settled(
+        ended.outcome, (None,) * rows, (_REQUESTS[ended.outcome], *ended.counted), ended.problems
+    )
 
 
 def _ended(primary: object, other: object) -> Settled:
@@ -105,9 +106,10 @@ def _uneven(expected: int, found: int) -> trouble.Problem:
 
 
 def _row(
-    task: comparison.Task[comparison.PredictionT], sides: _Sides[comparison.PredictionT]
+    task: comparison.Task[comparison.PredictionT],
+    a: comparison.PredictionT | trouble.Problem,
+    b: comparison.PredictionT | trouble.Problem,
 ) -> Settled:
-    a, b = sides.primary, sides.other
     if isinstance(a, trouble.Problem) or isinstance(b, trouble.Problem):
         return _both_nan(_ended(a, b))
     try:
@@ -126,8 +128,7 @@ def _both_nan(ended: Settled) -> Settled:
 
 
 def _counted(compared: comparison.Comparison) -> tuple[increments.Increment, ...]:
-    verdict = increments.Count(increments.Metric.COMPARISONS, (compared.verdict,))
-    return (verdict, *compared.counted)
+    return (_VERDICTS[compared.verdict], *compared.counted)
 
 
 def durations(
@@ -141,7 +142,7 @@ def durations(
             timeout that is left out flatters. None where it was not sent.
         limits_s: edges of their own for configured limits, so that "share under it" is exact.
     """
-    edges = tuple(sorted({*increments.DURATIONS_S, *limits_s}))
+    edges = _edges(limits_s)
     given = {increments.Side.PRIMARY: primary_s, increments.Side.CANDIDATE: candidate_s}
     seen = {side: value for side, value in given.items() if value is not None and value >= 0.0}
     observed = tuple(
@@ -152,3 +153,8 @@ def durations(
         return observed
     primary, candidate = seen.values()
     return (*observed, *increments.shift("seconds", primary=primary, candidate=candidate))
+
+
+@functools.lru_cache(maxsize=64)
+def _edges(limits_s: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(sorted({*increments.DURATIONS_S, *limits_s}))

@@ -39,6 +39,8 @@ def one(value: object, *, at: paths.Path) -> object:
     Raises:
         UnreadableError: `SCHEMA` where a step finds nothing.
     """
+    if not at.steps:
+        return value
     here = paths.found(value, at)
     return here if at.is_plural else here[0]
 

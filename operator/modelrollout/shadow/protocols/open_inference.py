@@ -36,10 +36,10 @@ def read(answer: answers.Answer, protocol: OpenInference, *, most_bytes: int) ->
     document = instances.as_object(parsed, what="the answer")
     instances.refuse_error(document)
     named = _named(document.get("outputs"), tail)
-    values = _chosen(named, protocol.outputs)
-    return tuple(
-        instances.one(value, at=protocol.at) for value in instances.bounded(values, what="outputs")
-    )
+    values = instances.bounded(_chosen(named, protocol.outputs), what="outputs")
+    if not protocol.at.steps:
+        return values
+    return tuple(instances.one(value, at=protocol.at) for value in values)
 
 
 def _parted(body: bytes, json_bytes: str) -> tuple[bytes, bytes]:

@@ -90,7 +90,7 @@ class Model:
         ) as response:
             chunks: list[bytes] = []
             size = 0
-            async for chunk in response.content.iter_any():
+            while chunk := await response.content.readany():
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > self.most_bytes:

@@ -38,7 +38,8 @@ class Message:
         if chunk:
             self.chunks.append(chunk)
             self.size += len(chunk)
-        self.ended = ended
+        # Where the length was announced, the empty last piece says nothing new.
+        self.ended = ended or self.announced == self.size
 
     @property
     def is_complete(self) -> bool:

@@ -4,6 +4,7 @@ Cohen's kappa comes from the two marginals in PromQL; it collapses under skewed 
 gate. A flip near a decision threshold is marked: it says less than one far from it.
 """
 
+import functools
 from dataclasses import dataclass
 
 from modelrollout.shadow import comparison, increments, jsontext
@@ -117,13 +118,7 @@ class Classification:
             return ()
         ours = increments.folded(primary, declared=self.labels[:MOST_LABELS])
         theirs = increments.folded(candidate, declared=self.labels[:MOST_LABELS])
-        counts = (
-            increments.Count(increments.Metric.LABELS, (increments.Side.PRIMARY, ours)),
-            increments.Count(increments.Metric.LABELS, (increments.Side.CANDIDATE, theirs)),
-        )
-        if len(self.labels) > MOST_CONFUSED:
-            return counts
-        return (*counts, increments.Count(increments.Metric.CONFUSION, (ours, theirs)))
+        return _met(ours, theirs, confused=len(self.labels) <= MOST_CONFUSED)
 
     def _flips(self, primary: Label, candidate: Label) -> tuple[increments.Count, ...]:
         if self.threshold is None or primary.score is None or candidate.score is None:
@@ -133,8 +128,22 @@ class Classification:
         return (increments.mark("flip_near_threshold"),)
 
 
+@functools.lru_cache(maxsize=1024)
+def _met(ours: str, theirs: str, *, confused: bool) -> tuple[increments.Count, ...]:
+    """Labels are declared, so few pairs of them are met again and again."""
+    counts = (
+        increments.Count(increments.Metric.LABELS, (increments.Side.PRIMARY, ours)),
+        increments.Count(increments.Metric.LABELS, (increments.Side.CANDIDATE, theirs)),
+    )
+    if not confused:
+        return counts
+    return (*counts, increments.Count(increments.Metric.CONFUSION, (ours, theirs)))
+
+
 def _confidences(primary: Label, candidate: Label) -> tuple[increments.Observation, ...]:
     """Scores outside of 0 to 1 are no confidences (logits)."""
+    if primary.score is None and candidate.score is None:
+        return ()
     sides = ((increments.Side.PRIMARY, primary), (increments.Side.CANDIDATE, candidate))
     return tuple(
         increments.confidence(side, label.score)

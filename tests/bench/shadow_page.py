@@ -94,9 +94,9 @@ def _carried(found: Json) -> str:
 
 def _overload(found: Json) -> str:
     outcomes = sorted(found["outcomes"].items())
-    listed = ", ".join(f"{count:,} `{name}`" for name, count in outcomes if count)
+    listed = ", ".join(f"{count:,.0f} `{name}`" for name, count in outcomes if count)
     before, after = found["memory_mib"]
     return (
-        f"{found['seen']:,} were seen, warm-up\nincluded: {listed}; unaccounted for: "
+        f"{found['seen']:,.0f} were seen, warm-up\nincluded: {listed}; unaccounted for: "
         f"{found['unaccounted']}. Memory {before:.0f} MiB before and {after:.0f} MiB after."
     )

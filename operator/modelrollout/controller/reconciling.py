@@ -219,7 +219,7 @@ class Reconciler:
             # A failed `test` of a patch is answered with 422, too; a body that is refused will be
             # refused again, and is told then.
             if not (problem.is_passing or self._is_race(problem, changes)):
-                sentence = f"the apiserver refuses the route: {problem}"
+                sentence = f"the apiserver refuses what sends the requests: {problem}"
                 event = Event(EventType.WARNING, Reason(Code.NOT_PROGRAMMED, sentence))
                 self._recorder.tell(live, event)
             raise

@@ -42,13 +42,13 @@ class VersionSeen:
 
 @dataclass(frozen=True, slots=True)
 class TrafficSeen:
-    """The routes as the cluster has them.
+    """How requests are sent, as the cluster has it.
 
     Attributes:
-        exists: every route of ours exists (generated, or the user's own).
+        exists: every object that splits traffic exists (made by us, or the user's own).
         shares: parts of ten thousand per version, None when the routes cannot be read as a split
             (missing, no rule of ours, or rules that disagree).
-        programmed: every parent accepts every route at its current generation.
+        programmed: what sends requests has taken over the objects as they are now.
         problem: why the traffic cannot be, or is not, as it should.
         blocking: the problem makes the rollout impossible until somebody acts (not just "not yet").
         writer: field manager that last changed our weights, when it was not us.

@@ -23,7 +23,7 @@ FOUND: dict[str, Any] = {
     "ext_proc_1000": CARRIED,
     "ext_proc_2000": CARRIED | {"complete": 0.37},
     "overload": {
-        "seen": 12_130,
+        "seen": 12_130.0,
         "outcomes": {"both_ok": 1_315, "queue_full": 10_815, "late": 0},
         "unaccounted": 0,
         "memory_mib": [79.2, 84.4],

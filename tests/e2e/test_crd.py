@@ -308,6 +308,30 @@ def test_serving_version_removed_from_the_list_is_refused(namespace: str) -> Non
     assert "drop v1 when that one is promoted" in answer.err
 
 
+def test_the_provider_is_exchanged_at_rest_and_not_under_way(namespace: str) -> None:
+    serving(good(), stable="v1", namespace=namespace)
+    other = good()
+    other["spec"]["traffic"] = {"traefik": {}}
+    other["spec"].pop("bake", None)
+    under_way = {
+        "id": "1",
+        "phase": "Stepping",
+        "startedAt": 0,
+        "clockAt": 0,
+        "stepIndex": 0,
+        "number": 1,
+    }
+    for rollout, refused in ((under_way, True), (None, False)):
+        patch = yaml.safe_dump({"status": {"rollout": rollout}})
+        kubectl.must(
+            *("patch", "mr", "fraud", "-n", namespace, "--subresource=status"),
+            *("--type=merge", "-p", patch),
+        )
+        answer = kubectl.run("apply", "--server-side", "-n", namespace, "-f", "-", stdin=other)
+        assert answer.ok is not refused, answer.err
+        assert ("exchanged at rest only" in answer.err) is refused
+
+
 def test_a_version_that_does_not_serve_may_be_dropped(namespace: str) -> None:
     back = good()
     back["spec"]["target"] = "v1"

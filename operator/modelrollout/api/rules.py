@@ -137,6 +137,8 @@ _AB_TEST: Final = (
     ),
 )
 
+PROVIDERS: Final = ("gatewayAPI", "router", "service", "traefik", "istio")
+
 RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "ModelRollout": (
         Rule(
@@ -148,6 +150,18 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
             "spec.versions: set spec.target to another version, and drop ' + "
             "self.status.stable.name + ' when that one is promoted'",
             field="spec.versions",
+        ),
+        Rule(
+            "!has(oldSelf.status) || !has(oldSelf.status.rollout) || ("
+            + " && ".join(
+                f"has(self.spec.traffic.{name}) == has(oldSelf.spec.traffic.{name})"
+                for name in PROVIDERS
+            )
+            + ")",
+            "the provider of the traffic is exchanged at rest only, since the old one would go on "
+            "sending users to the candidate: set spec.target back to status.stable.name, wait for "
+            "Ready, and then name the other provider",
+            field="spec.traffic",
         ),
     ),
     "ModelRolloutSpec": (
@@ -186,7 +200,7 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
         ),
     ),
     "Version": (_exactly_one("service", "inferencePool", "inferenceService", of="a version"),),
-    "Traffic": (_exactly_one("gatewayAPI", "router", "service", "traefik", "istio", of="traffic"),),
+    "Traffic": (_exactly_one(*PROVIDERS, of="traffic"),),
     "Router": (
         Rule(
             "has(self.service) == has(oldSelf.service)"

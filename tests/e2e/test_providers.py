@@ -155,7 +155,8 @@ def test_a_canary_is_promoted_by_a_traefik_service_that_the_operator_makes(
     assert len(traefik_service(ml)["weighted"]["services"]) == 1
 
 
-def test_harm_is_rolled_back_in_a_traefik_service_of_the_users(ml: Fleet, cluster: Cluster) -> None:
+def of_the_users(ml: Fleet) -> list[Json]:
+    """The user's TraefikService `mine`, of which all goes to v1; its backends."""
     services = [
         {"kind": "Service", "name": "fraud-v1", "port": 8080, "weight": 100, "scheme": "http"},
         {"kind": "Service", "name": "fraud-v2", "port": 8080, "weight": 0, "scheme": "http"},
@@ -170,6 +171,11 @@ def test_harm_is_rolled_back_in_a_traefik_service_of_the_users(ml: Fleet, cluste
         },
         ingress_route(ml.host, "mine"),
     )
+    return services
+
+
+def test_harm_is_rolled_back_in_a_traefik_service_of_the_users(ml: Fleet, cluster: Cluster) -> None:
+    services = of_the_users(ml)
     ml.behave("v2", errors=0.4)
     ml.rollout(traffic={"traefik": {"service": "mine"}}, strategy=CANARY)
     ml.ready()
@@ -180,6 +186,30 @@ def test_harm_is_rolled_back_in_a_traefik_service_of_the_users(ml: Fleet, cluste
     assert load.failed == {}
     assert load.codes[500] > 0
     assert traefik_service(ml, "mine") == {"weighted": {"services": services}}
+
+
+def test_a_preview_beside_a_traefik_service_of_the_users_is_shown_then_all_is_switched(
+    ml: Fleet,
+) -> None:
+    of_the_users(ml)
+    shown = {"blueGreen": {"previewHost": f"preview.{ml.host}", "approval": True}}
+    ml.rollout(traffic={"traefik": {"service": "mine"}}, strategy=shown)
+    ml.ready()
+    ml.release("v2")
+    ml.until(
+        lambda s: (
+            fleet.condition(s, "Paused").get("reason") == "AwaitingApproval"
+            and fleet.condition(s, "TrafficProgrammed").get("status") == "True"
+        )
+    )
+    (preview,) = traefik_service(ml, "fraud-preview")["weighted"]["services"]
+    assert preview["name"] == "fraud-v2"
+    status = ml.status()
+    step, revision = status["step"].split("/")[0], status["candidate"]["revision"]
+    ml.say("approve", f"yes step={step} revision={revision}")
+    ml.until(serves("v2"))
+    weights = [one["weight"] for one in traefik_service(ml, "mine")["weighted"]["services"]]
+    assert weights == [0, 100]
 
 
 def test_weights_of_a_traefik_service_changed_by_hand_are_put_back(ml: Fleet) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.assignment.assigning import Assignment
 from modelrollout.assignment.intervals import Interval
 from modelrollout.routing.contract import Tee
-from modelrollout.routing.router import clusters, listeners, routes
+from modelrollout.routing.router import clusters, listeners, naming, routes
 from modelrollout.routing.router.wanted import Wanted
 from tests import ports
 
@@ -112,9 +113,24 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def running(
-    folder: Path, *, stable: int, observer: int, parts: int = 10_000, workers: int = 1
+    folder: Path,
+    *,
+    stable: int,
+    observer: int,
+    parts: int = 10_000,
+    workers: int = 1,
+    feed: str | None = None,
 ) -> AsyncIterator[Envoy]:
-    """An Envoy that is ready; ended afterwards."""
+    """An Envoy that is ready; ended afterwards.
+
+    Args:
+        folder: for its bootstrap.
+        stable: the port of who answers users.
+        observer: the port of who is told.
+        parts: of ten thousand requests that the observer is told of.
+        workers: of Envoy.
+        feed: what it shows the observer, by its environment as in its pod.
+    """
     port, admin = free_port(), free_port()
     where = {"socket_address": {"address": "127.0.0.1", "port_value": admin}}
     bootstrap = {
@@ -126,6 +142,7 @@ async def running(
     process = await asyncio.create_subprocess_exec(
         *(_BINARY, "-c", file, "--concurrency", str(workers), "--log-level", "error"),
         *("--disable-hot-restart", "--reject-unknown-dynamic-fields"),
+        env=os.environ | ({} if feed is None else {naming.FEED_VARIABLE: feed}),
     )
     try:
         await _ready(port)

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from modelrollout.routing.router import credentials
 from tests.shadow import envoy, models, observer
 from tests.shadow.conftest import Start
 
@@ -26,11 +27,13 @@ async def tee(start: Start, stable: models.Model, tmp_path: Path) -> AsyncIterat
     async with contextlib.AsyncExitStack() as stack:
 
         async def started(
-            parts: int = 10_000, **replaced: observer.Json
+            parts: int = 10_000, feed: str | None = None, **replaced: observer.Json
         ) -> tuple[observer.Observer, envoy.Envoy]:
             running = await start(**replaced)
             port = running.ports["extProc"]
-            front = envoy.running(tmp_path, stable=stable.port, observer=port, parts=parts)
+            front = envoy.running(
+                tmp_path, stable=stable.port, observer=port, parts=parts, feed=feed
+            )
             return running, await stack.enter_async_context(front)
 
         yield started
@@ -156,14 +159,41 @@ def _troubled(running: observer.Observer, state: str) -> Iterator[None]:
             os.kill(running.process.pid, signal.SIGCONT)
 
 
+SHOWN = credentials.feed("a" * 64)
+
+
+def guarded(folder: Path) -> observer.Json:
+    token = folder / "feed"
+    token.write_text(SHOWN)
+    return {"host": "127.0.0.1", "extProc": 0, "operations": 0, "tokenFile": str(token)}
+
+
+@pytest.mark.parametrize("feed", [None, "", "guessed", SHOWN[:-1]])
 async def test_strangers_without_the_token_feed_no_evidence(
-    tee: Tee, ask: Ask, tmp_path: Path
+    tee: Tee, ask: Ask, tmp_path: Path, feed: str | None
 ) -> None:
-    token = tmp_path / "feed"
-    token.write_text("known")
-    running, front = await tee(
-        fronts={"host": "127.0.0.1", "extProc": 0, "operations": 0, "tokenFile": str(token)}
-    )
+    running, front = await tee(feed=feed, fronts=guarded(tmp_path))
     for _ in range(5):
         assert (await ask(front))[0] == 200
     assert (await running.counts()).of("seen_total") == 0
+
+
+async def test_the_rollouts_own_envoys_show_the_token_and_feed(
+    tee: Tee, ask: Ask, tmp_path: Path, candidate: models.Model
+) -> None:
+    running, front = await tee(feed=SHOWN, fronts=guarded(tmp_path))
+    for _ in range(5):
+        assert (await ask(front))[0] == 200
+    assert (await running.settled(5)).outcomes() == {"both_ok": 5}
+    assert all(SHOWN not in str(headers) for headers, _ in candidate.asked)
+
+
+async def test_a_token_that_is_rotated_is_read_anew(tee: Tee, ask: Ask, tmp_path: Path) -> None:
+    fronts = guarded(tmp_path)
+    (tmp_path / "feed").write_text("older")
+    running, front = await tee(feed=SHOWN, fronts=fronts)
+    assert (await ask(front))[0] == 200
+    (tmp_path / "feed").write_text(SHOWN)
+    async with asyncio.timeout(10):
+        while (await running.counts()).of("seen_total") == 0:
+            await ask(front)

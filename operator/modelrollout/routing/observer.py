@@ -12,6 +12,7 @@ from modelrollout.api import scalars
 from modelrollout.domain.planned import Observing
 from modelrollout.routing import ownership
 from modelrollout.routing.contract import Kind, Reference, Rollout
+from modelrollout.routing.router import naming
 
 Json = dict[str, Any]
 
@@ -25,6 +26,7 @@ EXT_PROC_PORT: Final = 9000
 OPERATIONS_PORT: Final = 9090
 _CONFIG: Final = "/etc/observer"
 _TOKEN: Final = "/etc/observer-token"  # noqa: S105 - a path
+_FEED: Final = "/etc/observer-feed"
 
 
 def name_of(rollout: str) -> str:
@@ -83,11 +85,7 @@ def configuration(rollout: Rollout, observing: Observing) -> Json:
             "candidate": _url(rollout, observing.version),
             "stable": _url(rollout, observing.stable),
         },
-        "fronts": {
-            "mirror": MIRROR_PORT,
-            "extProc": EXT_PROC_PORT,
-            "operations": OPERATIONS_PORT,
-        },
+        "fronts": _fronts(rollout),
         "protocol": _given(asked.protocol),
         "task": _given(asked.task),
         "sampling": _sampling(observing),
@@ -110,6 +108,25 @@ def configuration(rollout: Rollout, observing: Observing) -> Json:
             "keepText": asked.examples.keep_text,
         }
     return written
+
+
+def _is_fed_by_router(rollout: Rollout) -> bool:
+    return rollout.spec.traffic.router is not None
+
+
+def _fronts(rollout: Rollout) -> Json:
+    """One way in: the router's Envoys show who they are, and a gateway's mirror cannot."""
+    made: Json = {"operations": OPERATIONS_PORT}
+    if _is_fed_by_router(rollout):
+        return made | {"extProc": EXT_PROC_PORT, "tokenFile": f"{_FEED}/{naming.FEED}"}
+    return made | {"mirror": MIRROR_PORT}
+
+
+def _open(rollout: Rollout) -> dict[str, int]:
+    """Ports by name."""
+    if _is_fed_by_router(rollout):
+        return {"extproc": EXT_PROC_PORT, "metrics": OPERATIONS_PORT}
+    return {"mirror": MIRROR_PORT, "metrics": OPERATIONS_PORT}
 
 
 def _given(part: Any) -> Json:
@@ -180,26 +197,37 @@ def labels(rollout: Rollout) -> dict[str, str]:
 
 
 def _service(rollout: Rollout) -> Json:
-    ports = {"mirror": MIRROR_PORT, "extproc": EXT_PROC_PORT, "metrics": OPERATIONS_PORT}
     return {
         "selector": selector(rollout),
-        "ports": [{"name": name, "port": port} for name, port in ports.items()],
+        "ports": [{"name": name, "port": port} for name, port in _open(rollout).items()],
     }
+
+
+def _mounted(rollout: Rollout, observing: Observing) -> Sequence[tuple[str, str, Json]]:
+    """Name, path and volume of everything that the observer reads."""
+    found: list[tuple[str, str, Json]] = [
+        ("config", _CONFIG, {"configMap": {"name": name_of(rollout.name)}})
+    ]
+    if _is_fed_by_router(rollout):
+        # Of the router's Secret this one key: the other opens the operator's door.
+        items = [{"key": naming.FEED, "path": naming.FEED}]
+        secret = {"secretName": naming.name_of(rollout), "items": items}
+        found.append(("feed", _FEED, {"secret": secret}))
+    if (examples := observing.asked.examples) is not None:
+        found.append(("token", _TOKEN, {"secret": {"secretName": examples.token_secret}}))
+    return found
 
 
 def _deployment(
     rollout: Rollout, observing: Observing, *, image: str, pull_secrets: Sequence[str]
 ) -> Json:
+    mounted = _mounted(rollout, observing)
     container = {
         "name": "observer",
         "image": image,
         "command": ["python", "-m", "modelrollout.shadow.serving"],
         "args": ["--config", f"{_CONFIG}/observer.yaml"],
-        "ports": [
-            {"name": "mirror", "containerPort": MIRROR_PORT},
-            {"name": "extproc", "containerPort": EXT_PROC_PORT},
-            {"name": "metrics", "containerPort": OPERATIONS_PORT},
-        ],
+        "ports": [{"name": name, "containerPort": port} for name, port in _open(rollout).items()],
         "readinessProbe": {
             "httpGet": {"path": "/readyz", "port": OPERATIONS_PORT},
             "periodSeconds": 2,
@@ -218,17 +246,13 @@ def _deployment(
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "config", "mountPath": _CONFIG, "readOnly": True}],
+        "volumeMounts": [
+            {"name": name, "mountPath": path, "readOnly": True} for name, path, _ in mounted
+        ],
     }
-    volumes: list[Json] = [{"name": "config", "configMap": {"name": name_of(rollout.name)}}]
-    if (examples := observing.asked.examples) is not None:
-        container["volumeMounts"] += [  # type: ignore[operator]
-            {"name": "token", "mountPath": _TOKEN, "readOnly": True}
-        ]
-        volumes.append({"name": "token", "secret": {"secretName": examples.token_secret}})
     pod: Json = {
         "containers": [container],
-        "volumes": volumes,
+        "volumes": [{"name": name, **volume} for name, _, volume in mounted],
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 5,

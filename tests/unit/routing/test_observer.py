@@ -1,15 +1,17 @@
 """The objects of an observer, and the configuration that it will read."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
 
 from modelrollout.api.shadow import Shadowing
-from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.api.spec import ModelRolloutSpec, Traffic
 from modelrollout.domain.planned import Observing
 from modelrollout.routing import observer, tees
-from modelrollout.routing.contract import Rollout, Tee
+from modelrollout.routing.contract import Rollout, Site, Tee
+from modelrollout.routing.router import objects as router_objects
 from modelrollout.shadow.serving import config, declaring
 
 SPEC = ModelRolloutSpec.model_validate(
@@ -80,6 +82,38 @@ def test_it_belongs_to_its_rollout_and_has_no_rights() -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert {"name": "token", "secret": {"secretName": "look"}} in pod["volumes"]
     assert pod["imagePullSecrets"] == [{"name": "p"}]
+
+
+def test_a_routers_envoys_show_the_observer_what_it_expects_and_the_mirror_is_shut() -> None:
+    owner = replace(ROLLOUT, site=Site(image="envoy", token="a" * 64))
+    _, secret = router_objects.credential(owner)
+    objects = made(PLAIN)
+    read = config.Config.model_validate(
+        yaml.safe_load(objects["ConfigMap"]["data"]["observer.yaml"])
+    )
+    pod = objects["Deployment"]["spec"]["template"]["spec"]
+    (feed,) = (one["secret"] for one in pod["volumes"] if one["name"] == "feed")
+    assert feed["secretName"] == secret["metadata"]["name"]
+    assert {one["key"] for one in feed["items"]} == {"feed"} < set(secret["stringData"])
+    assert str(read.fronts.token_file) == "/etc/observer-feed/feed"
+    assert read.fronts.mirror is None
+    ports = {one["name"] for one in objects["Service"]["spec"]["ports"]}
+    assert ports == {"extproc", "metrics"}
+
+
+def test_a_gateways_mirror_is_the_one_way_in_where_there_is_one() -> None:
+    spec = SPEC.model_copy(update={"traffic": Traffic.model_validate({"traefik": {}})})
+    owner = replace(ROLLOUT, spec=spec)
+    objects = {
+        reference.kind.kind: body
+        for reference, body in observer.objects(owner, observing(PLAIN), image="observer:1")
+    }
+    read = config.Config.model_validate(
+        yaml.safe_load(objects["ConfigMap"]["data"]["observer.yaml"])
+    )
+    assert (read.fronts.mirror, read.fronts.ext_proc) == (observer.MIRROR_PORT, None)
+    volumes = objects["Deployment"]["spec"]["template"]["spec"]["volumes"]
+    assert [one["name"] for one in volumes] == ["config"]
 
 
 def test_another_shadow_makes_it_anew_and_the_same_one_does_not() -> None:

@@ -26,6 +26,18 @@ def token(key: bytes, *, namespace: str, name: str) -> str:
     return hmac.new(key, f"router/{namespace}/{name}".encode(), sha256).hexdigest()
 
 
+def feed(shown: str) -> str:
+    """What the Envoys of a rollout show its observer: 64 hexadecimal digits.
+
+    It follows from their token and does not lead back to it: whoever reads the observer's pod
+    learns nothing that the operator would answer to.
+
+    Args:
+        shown: the token of the Envoys.
+    """
+    return hmac.new(shown.encode(), b"observer", sha256).hexdigest()
+
+
 def is_right(shown: object, expected: str) -> bool:
     """Whether a token that was shown is the right one, in time that tells nothing of it."""
     text = shown if isinstance(shown, str) else ""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from modelrollout.api.router import in_bytes
 from modelrollout.api.spec import Version
-from modelrollout.routing.router import clusters, routes
+from modelrollout.routing.router import clusters, naming, routes
 from modelrollout.routing.router.wanted import Fault, Wanted, duration, port_of
 
 Json = dict[str, Any]
@@ -16,6 +16,8 @@ _HCM: Final = (
     "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3"
     ".HttpConnectionManager"
 )
+_SHOWN: Final = f"Bearer %ENVIRONMENT({naming.FEED_VARIABLE})%"
+"""Strangers may reach the observer, and must not feed it."""
 
 
 def source() -> Json:
@@ -97,6 +99,7 @@ def _tee() -> Json:
             "grpc_service": {
                 "envoy_grpc": {"cluster_name": clusters.OBSERVER},
                 "timeout": "1s",
+                "initial_metadata": [{"key": "authorization", "value": _SHOWN}],
             },
             "observability_mode": True,
             "failure_mode_allow": True,

@@ -17,6 +17,13 @@ SHARES: Final = "modelrollout.dev/shares"
 PREVIEW: Final = "modelrollout.dev/preview"
 TAKEN: Final = "modelrollout.dev/taken-service"
 
+TOKEN: Final = "token"  # noqa: S105 - its name
+"""The key of the Secret under which Envoys find what they show the operator."""
+FEED: Final = "feed"
+"""The key under which Envoys and the observer find what those show this one."""
+FEED_VARIABLE: Final = "FEED"
+"""Of the environment of an Envoy, so that no configuration that is served holds it."""
+
 LONGEST: Final = 63
 """Characters of a Service's name."""
 STATS_PORT: Final = 9902

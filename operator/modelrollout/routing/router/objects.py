@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from modelrollout.routing import generated
 from modelrollout.routing.contract import Desired, Reference, Rollout
-from modelrollout.routing.router import bootstrap, naming, routes
+from modelrollout.routing.router import bootstrap, credentials, naming, routes
 from modelrollout.routing.router.naming import reference
 from modelrollout.routing.router.wanted import asked, port_of
 
@@ -69,14 +69,18 @@ def credential(rollout: Rollout) -> tuple[Reference, Json]:
             "labels": naming.labels(rollout),
         },
         "type": "Opaque",
-        "stringData": {"token": rollout.site.token},
+        "stringData": {
+            naming.TOKEN: rollout.site.token,
+            naming.FEED: credentials.feed(rollout.site.token),
+        },
     }
     return target, body
 
 
 def fingerprint(rollout: Rollout) -> str:
     """What tells one credential from the next without giving it away."""
-    return sha256(f"fingerprint:{rollout.site.token}".encode()).hexdigest()[:16]
+    shown = credentials.feed(rollout.site.token)
+    return sha256(f"fingerprint:{rollout.site.token}:{shown}".encode()).hexdigest()[:16]
 
 
 def frozen(rollout: Rollout, configuration: Json) -> tuple[Reference, Json]:
@@ -223,7 +227,10 @@ def _unprivileged(port: int) -> Json:
 def _container(rollout: Rollout, port_names: Sequence[str]) -> Json:
     router = asked(rollout.spec)
     port = port_of(router)
-    token = {"name": naming.name_of(rollout), "key": "token"}
+    token, feed = (
+        {"secretKeyRef": {"name": naming.name_of(rollout), "key": key}}
+        for key in (naming.TOKEN, naming.FEED)
+    )
     # A token has a fixed alphabet, so it needs no quoting where it is put.
     node = '{"node":{"metadata":{"token":"$(TOKEN)"}}}'
     return {
@@ -242,7 +249,8 @@ def _container(rollout: Rollout, port_names: Sequence[str]) -> Json:
         ],
         "env": [
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-            {"name": "TOKEN", "valueFrom": {"secretKeyRef": token}},
+            {"name": "TOKEN", "valueFrom": token},
+            {"name": naming.FEED_VARIABLE, "valueFrom": feed},
         ],
         "ports": [
             *(

@@ -13,10 +13,11 @@ from typing import Any
 import grpc
 
 from modelrollout.shadow import answers, trouble
-from modelrollout.shadow.serving import asking, comparing, operations, overhearing, taking
+from modelrollout.shadow.serving import asking, comparing, overhearing, taking, tokens
 
 _NAME = "envoy.service.ext_proc.v3.ExternalProcessor"
 _END = grpc.aio.EOF
+_AUTHORIZATION = "authorization"
 
 
 class ExtProc:
@@ -33,7 +34,7 @@ class ExtProc:
     ) -> None:
         self._door, self._comparer = door, comparer
         self._most_answer_bytes, self._overheard_s = most_answer_bytes, overheard_s
-        self._token_file = token_file
+        self._token = None if token_file is None else tokens.Token(token_file)
         self._server: Any = None
 
     async def start(self, host: str, port: int) -> int:
@@ -67,7 +68,7 @@ class ExtProc:
             await self._server.stop(grace=0.5)
 
     async def _process(self, _: object, context: Any) -> None:
-        if self._token_file is not None and not self._is_known(context):
+        if self._token is not None and not _shows(context, self._token):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "expected the bearer token")
         exchange = _Exchange(self._door, self._most_answer_bytes)
         try:
@@ -84,12 +85,10 @@ class ExtProc:
         if copy is not None:
             self._comparer.put(copy)
 
-    def _is_known(self, context: Any) -> bool:
-        told = {name: value for name, value in context.invocation_metadata() or ()}  # noqa: C416
-        shown = told.get("authorization", "")
-        return self._token_file is not None and operations.authorized(
-            shown if isinstance(shown, str) else "", token_file=self._token_file
-        )
+
+def _shows(context: Any, token: tokens.Token) -> bool:
+    found = (value for name, value in context.invocation_metadata() or () if name == _AUTHORIZATION)
+    return token.is_shown(next(found, ""))
 
 
 class _Exchange:

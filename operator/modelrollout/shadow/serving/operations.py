@@ -1,6 +1,5 @@
 """What people and Prometheus ask of the observer: /livez, /readyz, /metrics, /examples."""
 
-import hmac
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,18 +7,7 @@ import prometheus_client
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from modelrollout.shadow.serving import ledger, showing
-
-
-def authorized(shown: str, *, token_file: Path) -> bool:
-    """Whether a header's value shows the token; the file is read anew, as Secrets are rotated."""
-    try:
-        token = token_file.read_text().strip()
-    except OSError:
-        return False
-    return bool(token) and hmac.compare_digest(
-        shown.encode(errors="replace"), f"Bearer {token}".encode()
-    )
+from modelrollout.shadow.serving import ledger, showing, tokens
 
 
 class Operations:
@@ -35,7 +23,8 @@ class Operations:
     ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(book)
-        self._shown, self._token_file, self._ready = shown, token_file, ready
+        self._shown, self._ready = shown, ready
+        self._token = None if token_file is None else tokens.Token(token_file)
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -71,9 +60,9 @@ class Operations:
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def _examples(self, request: web.Request) -> web.Response:
-        if self._token_file is None:
+        if self._token is None:
             return web.Response(status=404, text="examples are off: no token is configured")
-        if not authorized(request.headers.get("Authorization", ""), token_file=self._token_file):
+        if not self._token.is_shown(request.headers.get("Authorization", "")):
             return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
         return web.json_response(self._shown.as_json(), headers={"Cache-Control": "no-store"})
 

@@ -6,7 +6,7 @@ import pytest
 
 from modelrollout.domain.reasons import Code
 from modelrollout.routing.contract import Verb
-from modelrollout.routing.router import naming, provider, snapshot
+from modelrollout.routing.router import credentials, naming, provider, snapshot
 from modelrollout.routing.router.answers import Answer
 from modelrollout.routing.router.edition import Edition
 from tests.unit.routing.router import store
@@ -51,7 +51,9 @@ def test_a_changed_credential_is_written_and_restarts_the_envoys() -> None:
     owner = store.rollout(site=replace(store.SITE, token="b" * 64))
     changes = ROUTER.render(owner, STABLE, live)
     assert [change.target.kind.kind for change in changes] == ["Secret", "Deployment"]
-    assert changes[0].body["stringData"] == {"token": "b" * 64}
+    shown = changes[0].body["stringData"]
+    assert shown == {"token": "b" * 64, "feed": credentials.feed("b" * 64)}
+    assert len(set(shown.values())) == 2
 
 
 @pytest.mark.parametrize("field", ["replicas", "image", "args"])

@@ -44,7 +44,7 @@ Asked for: at most {_ASKED_MS} ms more at 10 %. With 100 % copied, and an observ
 |---|---|---|---|---|
 {_trouble(found["in_trouble"])}
 
-## The observer: pairs per second of its own CPU time
+## The observer, on a core of its own: pairs per second of its CPU time
 
 | front | asks | offered | compared | CPU per pair | pairs per CPU second | asked for |
 |---|---|---|---|---|---|---|

@@ -4,7 +4,6 @@ What it has counted is gone when it is made anew. Shares are exact, so that a st
 candidate agrees and which does not.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,7 +37,7 @@ class Observer:
 
     run: str
     ready_at: float
-    totals: Counter[str] = field(default_factory=Counter)
+    totals: dict[str, float] = field(default_factory=dict)
 
 
 class Shadowed(World):
@@ -111,20 +110,20 @@ class Shadowed(World):
         copies = passed_s * self.rps * self.tee[1] / PARTS
         compared = copies * (1.0 - self.lost)
         d, p, with_control = self.differs, self.noisy, compared / 2
-        self.observer.totals.update(  # type: ignore[call-overload] - fractions of requests
-            {
-                "eligible": copies,
-                "compared": compared,
-                "match": compared * (1 - d),
-                "mismatch": compared * d,
-                "control_match": with_control * (1 - p),
-                "control_mismatch": with_control * p,
-                "candidate_only": with_control * d * (1 - p),
-                "control_only": with_control * (1 - d) * p,
-                "both": with_control * d * p,
-                "neither": with_control * (1 - d) * (1 - p),
-            }
-        )
+        counted = {
+            "eligible": copies,
+            "compared": compared,
+            "match": compared * (1 - d),
+            "mismatch": compared * d,
+            "control_match": with_control * (1 - p),
+            "control_mismatch": with_control * p,
+            "candidate_only": with_control * d * (1 - p),
+            "control_only": with_control * (1 - d) * p,
+            "both": with_control * d * p,
+            "neither": with_control * (1 - d) * (1 - p),
+        }
+        totals = self.observer.totals
+        self.observer.totals = {name: totals.get(name, 0.0) + n for name, n in counted.items()}
 
     def _act(self, made: Plan) -> None:
         super()._act(made)

@@ -5,6 +5,7 @@ left out it would flatter. With a noise floor, only what the candidate does beyo
 disagreement counts, within the same request.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -72,24 +73,27 @@ def interval(counted: Mapping[str, int], *, above_noise: bool, alpha: float) -> 
     other = counted.get("mismatch", 0)
     if not above_noise:
         return _share(other + trouble, of_all=same + other + trouble, alpha=alpha)
-    beyond = _excess(counted, alpha=alpha)
+    worse, better = counted.get("candidate_only", 0), counted.get("control_only", 0)
+    pairs = worse + better + counted.get("both", 0) + counted.get("neither", 0)
+    beyond = _excess(worse, better, of_pairs=pairs, alpha=alpha)
     missing = _share(trouble, of_all=same + other + trouble, alpha=alpha)
     return max(beyond[0], missing[0]), max(beyond[1], missing[1])
 
 
+# Asked again in every pass, and counters are read once an interval.
+@functools.lru_cache(maxsize=256)
 def _share(bad: int, *, of_all: int, alpha: float) -> tuple[float, float]:
     shares = paired.Discordant(worse=bad, better=of_all - bad)
     return paired.share_interval(shares, alpha=alpha)
 
 
-def _excess(counted: Mapping[str, int], *, alpha: float) -> tuple[float, float]:
-    worse, better = counted.get("candidate_only", 0), counted.get("control_only", 0)
-    pairs = worse + better + counted.get("both", 0) + counted.get("neither", 0)
+@functools.lru_cache(maxsize=256)
+def _excess(worse: int, better: int, *, of_pairs: int, alpha: float) -> tuple[float, float]:
     if better == 0:
         # The noise has not shown itself: all that differs is the candidate's.
-        return _share(worse, of_all=pairs, alpha=alpha)
+        return _share(worse, of_all=of_pairs, alpha=alpha)
     discordant = paired.Discordant(worse=worse, better=better)
-    differences = paired.Differences.of(discordant, of_pairs=pairs)
+    differences = paired.Differences.of(discordant, of_pairs=of_pairs)
     low, high = paired.mean_interval(differences, planned=_PLANNED, alpha=alpha)
     return max(low, -1.0), min(high, 1.0)
 

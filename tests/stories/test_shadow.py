@@ -159,6 +159,7 @@ def test_counters_that_cannot_be_read_hold_and_say_why() -> None:
     clock_s = world.clock_s
     world.run(3600.0)
     assert world.status.phase == "Waiting"
+    assert "source default does not answer" in told(world)
     assert world.clock_s == clock_s
 
     world.problem_of_counters = ""

@@ -212,7 +212,11 @@ class Fleet:
         return condition(self.status(), kind)
 
     def until(self, holds: Callable[[Json], bool], *, timeout_s: float = 90.0) -> Json:
-        """Waits until the rollout's status holds; every change is seen, nothing is polled."""
+        """Waits until the rollout's status holds; every change is seen, nothing is polled.
+
+        A list is watched, though of one: of a single object kubectl drops the first event of the
+        watch as what it has printed already, and with it any change since it read the object.
+        """
         deadline = time.monotonic() + timeout_s
         command = [
             "kubectl",
@@ -220,7 +224,7 @@ class Fleet:
             self.namespace,
             "get",
             "mr",
-            "fraud",
+            "--field-selector=metadata.name=fraud",
             "--watch",
             "-o",
             "json",

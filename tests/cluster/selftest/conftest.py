@@ -57,12 +57,16 @@ class Namespace:
 
     def tell(self, pod: str, path: str) -> None:
         """Have the puppet in a pod do something."""
-        eventually(lambda: self._heard(pod, path))
+        eventually(lambda: self._heard(pod, path, method="POST"))
 
-    def _heard(self, pod: str, path: str) -> bool:
+    def await_awake(self, pod: str) -> None:
+        """Until the puppet in a pod listens, and so obeys signals in its own way."""
+        eventually(lambda: self._heard(pod, "/ready", method="GET"))
+
+    def _heard(self, pod: str, path: str, *, method: str) -> bool:
         # A pod that runs need not listen yet.
         try:
-            self.ask(pod, path, method="POST")
+            self.ask(pod, path, method=method)
         except ConnectionRefusedError:
             return False
         return True

@@ -9,6 +9,7 @@ from tests.cluster.selftest import conftest, puppet
 def test_termination_gives_the_process_its_grace_period(namespace: conftest.Namespace) -> None:
     namespace.apply(conftest.pod("polite", env=[{"name": "GOODBYE_S", "value": "2"}]))
     namespace.wait_for("condition=Ready", "pod/polite")
+    namespace.await_awake("polite")
 
     started = time.monotonic()
     namespace.kubectl("delete", "pod", "polite")
@@ -28,6 +29,7 @@ def test_process_that_ignores_sigterm_is_killed_after_the_grace_period(
         )
     )
     namespace.wait_for("condition=Ready", "pod/deaf")
+    namespace.await_awake("deaf")
 
     started = time.monotonic()
     namespace.kubectl("delete", "pod", "deaf")

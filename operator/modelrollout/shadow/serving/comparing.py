@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,7 +151,7 @@ class Comparer:
             asked.append(self._asked(copy, self.models.stable, role=forwarding.Role.CONTROL))
         if copy.taken.with_control:
             asked.append(self._asked(copy, self.models.control, role=forwarding.Role.CONTROL))
-        said = [await asked[0]] if len(asked) == 1 else list(await asyncio.gather(*asked))
+        said = await _all(asked)
         candidate = said.pop(0)
         primary = said.pop(0) if copy.primary is None else copy.primary
         return primary, candidate, said.pop() if said else None
@@ -209,6 +209,17 @@ class Comparer:
             said.answer, self.how.protocol, most_bytes=self.how.most_bytes
         )
         return () if isinstance(found, trouble.Problem) else found
+
+
+async def _all(asked: Sequence[Coroutine[None, None, asking.Said]]) -> list[asking.Said]:
+    """What all say, asked at the same time: the first by this task, which `gather` would not."""
+    first, *others = asked
+    tasks = [asyncio.create_task(one) for one in others]
+    try:
+        return [await first, *[await task for task in tasks]]
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,7 +233,9 @@ def test_a_rollout_that_comes_back_is_followed_by_the_router_it_left(ml: Fleet) 
 
 def test_a_stranger_in_the_cluster_learns_nothing_from_the_operator(ml: Fleet) -> None:
     with under_way(ml) as load:
-        token = kubectl.get("secret", "fraud-router", namespace=ml.namespace)["data"]["token"]
+        ours = ("-l", "modelrollout.dev/rollout=fraud", "-o", "json")
+        (secret,) = json.loads(ml.kubectl("get", "secrets", *ours))["items"]
+        token = secret["data"]["token"]
         operator = "http://modelrollout.modelrollout.svc.cluster.local:18000"
         wrong, right = "0" * 64, base64.b64decode(token).decode()
         assert asked(operator, ml, token=wrong) == 403

@@ -211,7 +211,7 @@ def _mounted(rollout: Rollout, observing: Observing) -> Sequence[tuple[str, str,
     if _is_fed_by_router(rollout):
         # Of the router's Secret this one key: the other opens the operator's door.
         items = [{"key": naming.FEED, "path": naming.FEED}]
-        secret = {"secretName": naming.name_of(rollout), "items": items}
+        secret = {"secretName": naming.secret_of(rollout), "items": items}
         found.append(("feed", _FEED, {"secret": secret}))
     if (examples := observing.asked.examples) is not None:
         found.append(("token", _TOKEN, {"secret": {"secretName": examples.token_secret}}))

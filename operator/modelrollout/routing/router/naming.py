@@ -1,5 +1,6 @@
 """Names, labels and kinds of the objects that make up a router."""
 
+from hashlib import sha256
 from typing import Final
 
 from modelrollout.routing import ownership
@@ -32,13 +33,23 @@ ADMIN_PORT: Final = 9901
 
 
 def name_of(rollout: Rollout) -> str:
-    """The name of all objects of a router: they differ in kind."""
+    """The name of all objects of a router but its Secret: they differ in kind."""
     return f"{rollout.name}-router"
+
+
+def secret_of(rollout: Rollout) -> str:
+    """The name of the Secret, which nobody else gives to one of theirs by chance.
+
+    The operator has no right to read Secrets, so it cannot see whose one is before it writes it.
+    """
+    whose = sha256(f"{rollout.namespace}/{rollout.name}".encode()).hexdigest()
+    return f"{name_of(rollout)}-{whose[:10]}"
 
 
 def reference(rollout: Rollout, kind: Kind) -> Reference:
     """One of the objects that the operator makes."""
-    return Reference(kind, rollout.namespace, name_of(rollout))
+    name = secret_of(rollout) if kind == SECRET else name_of(rollout)
+    return Reference(kind, rollout.namespace, name)
 
 
 def selector(rollout: Rollout) -> dict[str, str]:

@@ -228,7 +228,7 @@ def _container(rollout: Rollout, port_names: Sequence[str]) -> Json:
     router = asked(rollout.spec)
     port = port_of(router)
     token, feed = (
-        {"secretKeyRef": {"name": naming.name_of(rollout), "key": key}}
+        {"secretKeyRef": {"name": naming.secret_of(rollout), "key": key}}
         for key in (naming.TOKEN, naming.FEED)
     )
     # A token has a fixed alphabet, so it needs no quoting where it is put.

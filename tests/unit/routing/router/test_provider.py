@@ -56,6 +56,16 @@ def test_a_changed_credential_is_written_and_restarts_the_envoys() -> None:
     assert len(set(shown.values())) == 2
 
 
+def test_the_secret_has_a_name_that_nobody_gives_to_one_of_theirs() -> None:
+    """It is written unread: the operator has no right to read Secrets."""
+    secret, *others = ROUTER.render(store.rollout(), STABLE, {})
+    name = secret.target.name
+    assert name.startswith(f"{naming.name_of(store.rollout())}-")
+    assert len(name) > len(naming.name_of(store.rollout())) + 8
+    pods = next(one.body for one in others if one.target.kind == naming.DEPLOYMENT)
+    assert f"'name': '{name}'" in str(pods["spec"]["template"]["spec"])
+
+
 @pytest.mark.parametrize("field", ["replicas", "image", "args"])
 def test_what_somebody_changed_is_put_back(field: str) -> None:
     live = store.written(store.rollout())

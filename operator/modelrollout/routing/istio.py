@@ -12,7 +12,7 @@ from modelrollout.api import scalars
 from modelrollout.api.spec import Istio, ServiceBackend, Version
 from modelrollout.domain.observed import TrafficSeen
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import acceptance, backends, generated, marks, owned, tees
+from modelrollout.routing import backends, generated, marks, owned, tees
 from modelrollout.routing.contract import Change, Desired, Kind, Reference, Rollout, Tee, Verb
 from modelrollout.routing.shapes import Shape
 
@@ -49,18 +49,7 @@ class VirtualServices:
         split, problem = (
             owned.split(rollout, services, shape=SHAPE) if owns else _made(rollout, services[0])
         )
-        writer, written_at = acceptance.last_writer(services)
-        return TrafficSeen(
-            exists=True,
-            preview=marks.previewed(rollout, live),
-            shares=split,
-            programmed=problem is None,
-            problem=problem,
-            blocking=problem is not None and problem.code is not Code.SPLIT_CONTRADICTS,
-            writer=writer,
-            written_at=written_at,
-            **({} if owns else marks.recorded(services[0])),
-        )
+        return marks.seen(rollout, live, services, split=split, problem=problem, made=not owns)
 
     def render(
         self, rollout: Rollout, desired: Desired, live: Mapping[Reference, Json]

@@ -6,8 +6,9 @@ Nothing that serves has an owner reference: deleting the rollout, or the CRD, ne
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+from modelrollout.domain.observed import TrafficSeen
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import generated, ownership
+from modelrollout.routing import acceptance, generated, ownership
 from modelrollout.routing.contract import Change, Desired, Reference, Rollout, Verb
 
 Json = Mapping[str, Any]
@@ -72,6 +73,39 @@ def recorded(live: Json) -> Recorded:
         "recorded_stable": str(notes.get(generated.STABLE, "")),
         "recorded_uid": str(notes.get(generated.UID, "")),
     }
+
+
+def seen(
+    rollout: Rollout,
+    live: Mapping[Reference, Json],
+    read: Sequence[Json],
+    *,
+    split: Mapping[str, int] | None,
+    problem: Reason | None,
+    made: bool,
+) -> TrafficSeen:
+    """What objects of a kind without a status say: written as decided, they are in force.
+
+    Args:
+        rollout: whose traffic it is.
+        live: all objects that were read.
+        read: those that carry the split; the first has the notes, if the operator made it.
+        split: that they carry, None where they cannot be read as one.
+        problem: why not, or what contradicts.
+        made: the operator made them; else they are the user's.
+    """
+    writer, written_at = acceptance.last_writer(read)
+    return TrafficSeen(
+        exists=True,
+        preview=previewed(rollout, live),
+        shares=split,
+        programmed=problem is None,
+        problem=problem,
+        blocking=problem is not None and problem.code is not Code.SPLIT_CONTRADICTS,
+        writer=writer,
+        written_at=written_at,
+        **(recorded(read[0]) if made else {}),
+    )
 
 
 def foreign(live: Json) -> Reason:

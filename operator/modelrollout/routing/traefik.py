@@ -12,7 +12,7 @@ from typing import Any, Final
 from modelrollout.api.spec import Traefik, Version
 from modelrollout.domain.observed import TrafficSeen
 from modelrollout.domain.reasons import Code, Reason
-from modelrollout.routing import acceptance, backends, marks, owned, tees
+from modelrollout.routing import backends, marks, owned, tees
 from modelrollout.routing.contract import Change, Desired, Kind, Reference, Rollout, Tee
 from modelrollout.routing.shapes import Shape
 
@@ -50,18 +50,7 @@ class Weighted:
             return TrafficSeen(exists=True, problem=marks.foreign(front), blocking=True)
         read = [front, *_behind(rollout, front, live)]
         split, problem = _read_generated(rollout, read[-1])
-        writer, written_at = acceptance.last_writer(read)
-        return TrafficSeen(
-            exists=True,
-            preview=marks.previewed(rollout, live),
-            shares=split,
-            programmed=problem is None,
-            problem=problem,
-            blocking=problem is not None and problem.code is not Code.SPLIT_CONTRADICTS,
-            writer=writer,
-            written_at=written_at,
-            **marks.recorded(front),
-        )
+        return marks.seen(rollout, live, read, split=split, problem=problem, made=True)
 
     def render(
         self, rollout: Rollout, desired: Desired, live: Mapping[Reference, Json]
@@ -91,17 +80,7 @@ def _read_owned(
     if front is None:
         return TrafficSeen(problem=_absent(rollout), blocking=True)
     split, problem = owned.split(rollout, [front], shape=SHAPE)
-    writer, written_at = acceptance.last_writer([front])
-    return TrafficSeen(
-        exists=True,
-        preview=marks.previewed(rollout, live),
-        shares=split,
-        programmed=problem is None,
-        problem=problem,
-        blocking=problem is not None and problem.code is not Code.SPLIT_CONTRADICTS,
-        writer=writer,
-        written_at=written_at,
-    )
+    return marks.seen(rollout, live, [front], split=split, problem=problem, made=False)
 
 
 def _behind(rollout: Rollout, front: Json, live: Mapping[Reference, Json]) -> list[Json]:

@@ -101,7 +101,7 @@ class Sources:
 
         What cannot be read is left out: nothing is decided by it.
         """
-        found = {}
+        found, began = dict[str, Distribution](), _began(arms)
         for metric in spec.analysis.metrics:
             source = self._sources.get(metric.source or spec.analysis.source)
             if metric.latency is None or source is None:
@@ -115,7 +115,6 @@ class Sources:
                 facts=source.facts,
                 of=parts.shape,
             )
-            began = {pod: at for arm in arms.values() for pod, at in arm.pods.items()}
             try:
                 table = await self._table(source, question, began)
                 both = [
@@ -145,7 +144,7 @@ class Sources:
         question = queries.asked(
             spec, metrics, namespace=namespace, window=window, seen=arms, facts=source.facts
         )
-        began = {pod: at for arm in arms.values() for pod, at in arm.pods.items()}
+        began = _began(arms)
         try:
             found = await self._table(source, question, began)
             first, *others = [
@@ -250,3 +249,8 @@ class Sources:
             return problem
         vector = await source.ask(query, at=window.end)
         return diagnosing.no_series(metric, wanted, namespace=namespace, vector=vector)
+
+
+def _began(arms: Mapping[str, ArmSeen]) -> dict[str, float]:
+    """When the pods of all arms started, by name; seconds since the epoch."""
+    return {pod: at for arm in arms.values() for pod, at in arm.pods.items()}

@@ -30,6 +30,7 @@ from modelrollout.domain.observed import (
     Observed,
     TrafficSeen,
 )
+from modelrollout.domain.planned import Window
 from modelrollout.domain.reasons import Code, Reason
 from modelrollout.routing import contract, providers
 from modelrollout.routing.contract import Reference, Site
@@ -288,11 +289,7 @@ class Observer:
         window = looking.due(now, subject.spec, subject.status, scrape_interval_s=scrape_interval_s)
         if window is None:
             return None
-        arms = {
-            version.name: _arm(version, sightings[version.name])
-            for version in subject.spec.versions
-            if version.name in window.versions
-        }
+        arms = _arms(subject.spec, sightings, window)
         namespace = subject.live["metadata"]["namespace"]
         return await self._sources.look(subject.spec, namespace=namespace, window=window, arms=arms)
 
@@ -313,11 +310,7 @@ class Observer:
         )
         if window is None:
             return {}
-        arms = {
-            version.name: _arm(version, sightings[version.name])
-            for version in subject.spec.versions
-            if version.name in {window.candidate, window.stable}
-        }
+        arms = _arms(subject.spec, sightings, window)
         namespace = subject.live["metadata"]["namespace"]
         return await self._sources.distributions(
             subject.spec, namespace=namespace, window=window, arms=arms
@@ -342,6 +335,17 @@ class Observer:
             seen=_arm(version, sightings[name]),
             until=look.end,
         )
+
+
+def _arms(
+    spec: ModelRolloutSpec, sightings: Mapping[str, Sighting], window: Window
+) -> dict[str, metrics.ArmSeen]:
+    """What is known of the versions that a window compares."""
+    return {
+        version.name: _arm(version, sightings[version.name])
+        for version in spec.versions
+        if version.name in window.versions
+    }
 
 
 def _arm(version: Version, sighting: Sighting) -> metrics.ArmSeen:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -225,6 +226,23 @@ class Plane:
                         if answer.status == 200:
                             return
                 await asyncio.sleep(0.02)
+
+    @contextlib.asynccontextmanager
+    async def users(self, envoy: Envoy, *, count: int = 4) -> AsyncIterator[Counter[str]]:
+        """Users who ask one request after the other; what they got is counted until they go."""
+        found: Counter[str] = Counter()
+        done = asyncio.Event()
+
+        async def user() -> None:
+            while not done.is_set():
+                found[await self.ask(envoy)] += 1
+
+        asking = [asyncio.create_task(user()) for _ in range(count)]
+        try:
+            yield found
+        finally:
+            done.set()
+            await asyncio.gather(*asking)
 
     async def ask(self, envoy: Envoy, path: str = "/predict", **headers: str) -> str:
         """The version that answers a request, or the status of another answer."""

@@ -146,21 +146,12 @@ async def test_two_hundred_weights_under_load_fail_nobody(plane: Plane) -> None:
     plane.store({"v1": 10_000})
     envoy = await plane.envoy()
     await plane.ready(envoy)
-    found: Counter[str] = Counter()
-    done = asyncio.Event()
-
-    async def user() -> None:
-        while not done.is_set():
-            found[await plane.ask(envoy)] += 1
-
-    users = [asyncio.create_task(user()) for _ in range(4)]
-    for number in range(200):
-        share = 50 * (1 + number % 199)
-        plane.store({"v1": 10_000 - share, "v2": share}, sequence=number + 2)
-        await asyncio.sleep(0.12)
-    await until(plane, envoy, lambda told: sequence(told) == 201)
-    done.set()
-    await asyncio.gather(*users)
+    async with plane.users(envoy) as found:
+        for number in range(200):
+            share = 50 * (1 + number % 199)
+            plane.store({"v1": 10_000 - share, "v2": share}, sequence=number + 2)
+            await asyncio.sleep(0.12)
+        await until(plane, envoy, lambda told: sequence(told) == 201)
     assert set(found) == {"v1", "v2"}
     assert sum(found.values()) > 1_000
 
@@ -170,20 +161,11 @@ async def test_versions_exchanged_under_load_fail_nobody(plane: Plane) -> None:
     plane.store({"v1": 10_000}, versions=("v1", "v2"))
     envoy = await plane.envoy()
     await plane.ready(envoy)
-    found: Counter[str] = Counter()
-    done = asyncio.Event()
-
-    async def user() -> None:
-        while not done.is_set():
-            found[await plane.ask(envoy)] += 1
-
-    users = [asyncio.create_task(user()) for _ in range(4)]
-    for number in range(2, 10):
-        other = "v3" if number % 2 == 0 else "v2"
-        shares = {"v1": 5_000, other: 5_000}
-        plane.store(shares, sequence=number, generation=number, versions=("v1", other))
-        told = await until(plane, envoy, partial(has, number))
-        assert told.refused.get("routes", 0) == 0
-    done.set()
-    await asyncio.gather(*users)
+    async with plane.users(envoy) as found:
+        for number in range(2, 10):
+            other = "v3" if number % 2 == 0 else "v2"
+            shares = {"v1": 5_000, other: 5_000}
+            plane.store(shares, sequence=number, generation=number, versions=("v1", other))
+            told = await until(plane, envoy, partial(has, number))
+            assert told.refused.get("routes", 0) == 0
     assert set(found) == {"v1", "v2", "v3"}

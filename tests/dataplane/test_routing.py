@@ -258,20 +258,11 @@ async def test_a_tee_comes_and_goes_without_a_failed_request(plane: Plane) -> No
     plane.store({"v1": 10_000})
     envoy = await plane.envoy()
     await plane.ready(envoy)
-    found: Counter[str] = Counter()
-    done = asyncio.Event()
-
-    async def user() -> None:
-        while not done.is_set():
-            found[await plane.ask(envoy)] += 1
-
-    users = [asyncio.create_task(user()) for _ in range(4)]
-    for number in range(2, 6):
-        tee = {"tee": Tee("v2", 1_000), "observer": "127.0.0.1:9"}
-        plane.shelf.more = tee if number % 2 == 0 else {}
-        plane.store({"v1": 10_000}, sequence=number)
-        await followed(plane, envoy, number)
-        await asyncio.sleep(0.3)
-    done.set()
-    await asyncio.gather(*users)
+    async with plane.users(envoy) as found:
+        for number in range(2, 6):
+            tee = {"tee": Tee("v2", 1_000), "observer": "127.0.0.1:9"}
+            plane.shelf.more = tee if number % 2 == 0 else {}
+            plane.store({"v1": 10_000}, sequence=number)
+            await followed(plane, envoy, number)
+            await asyncio.sleep(0.3)
     assert set(found) == {"v1"}
